@@ -1,0 +1,231 @@
+// Package config is the configuration of a server: one YAML file, DIR/config.yaml
+// unless named otherwise, every key of which may be left out.
+//
+//	listen:
+//	  ingest: 127.0.0.1:7401      # gRPC for producers
+//	  query: 127.0.0.1:7402       # gRPC for readers
+//	  query_http: 127.0.0.1:7403  # REST for readers
+//	  admin: 127.0.0.1:7404       # gRPC for operators
+//	  public: 127.0.0.1:7405      # plain HTTP on loopback: /checkpoint
+//	  operations: 127.0.0.1:7406  # HTTPS: /metrics, /healthz, /readyz
+//	allow_remote: false           # true: listeners may leave loopback
+//	hosts: [audit.example.com]    # further names in the listeners' certificates
+//	access:                       # SPIFFE ids; `*` everybody, `x/*` all below x
+//	  ingest: ["*"]
+//	  query: ["*"]
+//	  admin: [spiffe://example.com/operator]
+//	trust:                        # domains with a CA of their own: PEM bundles
+//	  desk.example: trust/desk.pem
+//	anchor: /elsewhere/log.anchor # newest checkpoint, outside of DIR's backups
+//	log:
+//	  level: info                 # debug, info, warn, error
+//	  format: auto                # json, text; auto: text on a terminal
+//	limits:
+//	  queue_bytes: 67108864       # what may wait to be sequenced
+//	  workers: 0                  # hashing in parallel; 0: one for each CPU
+//
+// Unknown keys are errors, and Parse reports every fault at once. Relative paths
+// are relative to the file.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/daybook-ledger/daybook/server/identity"
+)
+
+// MaxBytes bounds a configuration file.
+const MaxBytes = 1 << 20
+
+// Config is the configuration of a server. The zero value means the defaults,
+// which [Config.Complete] fills in.
+type Config struct {
+	// Listen holds the addresses, host:port; port 0 picks a free one.
+	Listen Listen `yaml:"listen"`
+	// AllowRemote permits addresses that are not loopback.
+	AllowRemote bool `yaml:"allow_remote"`
+	// Hosts are further names and IP addresses in the listeners' certificates.
+	Hosts []string `yaml:"hosts"`
+	// Access says who may use which listener.
+	Access Access `yaml:"access"`
+	// Trust maps a domain to the file of the only CAs that vouch for it.
+	Trust map[string]string `yaml:"trust"`
+	// Anchor is the file of the newest checkpoint; empty: DIR.anchor.
+	Anchor string `yaml:"anchor"`
+	// Log is the program's own log, on stderr.
+	Log Log `yaml:"log"`
+	// Limits bounds memory and work.
+	Limits Limits `yaml:"limits"`
+}
+
+// Listen holds one address for each listener.
+type Listen struct {
+	Ingest     string `yaml:"ingest"`
+	Query      string `yaml:"query"`
+	QueryHTTP  string `yaml:"query_http"`
+	Admin      string `yaml:"admin"`
+	Public     string `yaml:"public"`
+	Operations string `yaml:"operations"`
+}
+
+// Access lists the SPIFFE ids that may use a listener; nil means the default.
+type Access struct {
+	Ingest identity.Allow `yaml:"ingest"` // default: every authenticated peer
+	Query  identity.Allow `yaml:"query"`  // default: every authenticated peer
+	Admin  identity.Allow `yaml:"admin"`  // default: spiffe://<domain of the log>/operator
+}
+
+// Log says how the program logs.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error; default info
+	Format string `yaml:"format"` // json, text, auto; default auto
+}
+
+// Limits bounds memory and work.
+type Limits struct {
+	QueueBytes int64 `yaml:"queue_bytes"` // default 64 MiB, at least 8 MiB
+	Workers    int   `yaml:"workers"`     // default: one for each CPU
+}
+
+// Parse reads a configuration. dir is the folder of the file, against which
+// relative paths are resolved. The error names every fault.
+func Parse(text []byte, dir string) (*Config, error) {
+	c := new(Config)
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("configuration is over %d bytes", MaxBytes)
+	}
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	switch err := d.Decode(c); {
+	case errors.Is(err, io.EOF):
+		return c, nil
+	case err != nil:
+		return nil, errors.Join(decodeFaults(err), c.check())
+	}
+	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("configuration holds more than one YAML document")
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c.resolve(dir)
+	return c, nil
+}
+
+// decodeFaults turns yaml's errors into one line for each fault.
+func decodeFaults(err error) error {
+	var typed *yaml.TypeError
+	if !errors.As(err, &typed) {
+		return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	faults := make([]error, len(typed.Errors))
+	for i, text := range typed.Errors {
+		text, _, _ = strings.Cut(text, " in type ")
+		text = strings.Replace(text, "field ", "unknown key ", 1)
+		faults[i] = errors.New(strings.TrimSuffix(text, " not found"))
+	}
+	return errors.Join(faults...)
+}
+
+// resolve makes relative paths relative to dir.
+func (c *Config) resolve(dir string) {
+	if c.Anchor != "" && !filepath.IsAbs(c.Anchor) {
+		c.Anchor = filepath.Join(dir, c.Anchor)
+	}
+	for domain, path := range c.Trust {
+		if !filepath.IsAbs(path) {
+			c.Trust[domain] = filepath.Join(dir, path)
+		}
+	}
+}
+
+// check reports every fault of what was written, before defaults.
+func (c *Config) check() error {
+	var faults []error
+	for _, l := range c.Listen.named() {
+		if *l.address == "" {
+			continue
+		}
+		if err := checkAddress(*l.address); err != nil {
+			faults = append(faults, fmt.Errorf("listen.%s: %w", l.name, err))
+		}
+	}
+	for _, host := range c.Hosts {
+		if host == "" || strings.ContainsAny(host, " /:@") && net.ParseIP(host) == nil {
+			faults = append(faults, fmt.Errorf("hosts: %q is neither a name nor an IP address", host))
+		}
+	}
+	for name, allow := range map[string]identity.Allow{
+		"ingest": c.Access.Ingest, "query": c.Access.Query, "admin": c.Access.Admin,
+	} {
+		if err := allow.Check(); err != nil {
+			faults = append(faults, fmt.Errorf("access.%s: %w", name, err))
+		}
+	}
+	for domain, path := range c.Trust {
+		if path == "" {
+			faults = append(faults, fmt.Errorf("trust.%s: names no file", domain))
+		}
+	}
+	if _, err := c.Log.level(); err != nil {
+		faults = append(faults, err)
+	}
+	if f := c.Log.Format; f != "" && f != "auto" && f != "json" && f != "text" {
+		faults = append(faults, fmt.Errorf("log.format: %q is not json, text or auto", f))
+	}
+	if q := c.Limits.QueueBytes; q != 0 && q < 8<<20 {
+		faults = append(faults, fmt.Errorf("limits.queue_bytes: %d is under 8 MiB", q))
+	}
+	if w := c.Limits.Workers; w < 0 || w > 1024 {
+		faults = append(faults, fmt.Errorf("limits.workers: %d is not 0 to 1024", w))
+	}
+	return errors.Join(faults...)
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is no host:port", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q: %q is no port", address, port)
+	}
+	return nil
+}
+
+func (l Log) level() (slog.Level, error) {
+	switch l.Level {
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "debug":
+		return slog.LevelDebug, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("log.level: %q is not debug, info, warn or error", l.Level)
+}
+
+// Handler returns the handler of the program's log on w.
+func (l Log) Handler(w io.Writer, terminal bool) slog.Handler {
+	level, err := l.level()
+	if err != nil {
+		level = slog.LevelInfo // check refused it before
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "text" || terminal && l.Format != "json" {
+		return slog.NewTextHandler(w, options)
+	}
+	return slog.NewJSONHandler(w, options)
+}
