@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"unsafe"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -183,13 +184,14 @@ func entryTagError(b []byte, pos int, name string) error {
 	if next < 0 {
 		return badVarint(b, pos, name)
 	}
-	switch number := tag >> 3; {
-	case number > 3 && tag&7 != 3 && tag&7 != 4 && tag&7 < 6:
-		return &newerError{field: fmt.Sprintf("%d", number), what: "unknown field"}
-	case name == "":
-		return &GrammarError{Offset: pos, Reason: "bytes after the body"}
+	known := tag&7 == wireVarint || tag&7 == wireFixed64 || tag&7 == wireBytes || tag&7 == wireFixed32
+	switch {
+	case name != "":
+		return &GrammarError{Offset: pos, Field: name, Reason: fmt.Sprintf("tag %d in its place", tag)}
+	case known && tag>>3 > 3 && tag <= math.MaxUint32:
+		return &newerError{field: fmt.Sprintf("%d", tag>>3), what: "unknown field"}
 	}
-	return &GrammarError{Offset: pos, Field: name, Reason: fmt.Sprintf("tag %d in its place", tag)}
+	return &GrammarError{Offset: pos, Reason: "bytes after the body"}
 }
 
 // ParseBatchHead reads the bytes of a batch head; as ParseEntry.

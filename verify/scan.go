@@ -29,14 +29,20 @@ type scanner struct {
 	seal sealState
 }
 
+// elements is what is known of the elements of the field being read.
+type elements struct {
+	count  uint32
+	key    []byte // sort key of the last one
+	number uint64 // sort key of the last one
+}
+
 // message scans in[pos:end] as the message of table m. top is the number of
 // the event's field that holds it: 0 for the message itself, noSeal deeper.
 func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 	b := s.in[:end]
 	var seen uint64
-	var last, items uint32
-	var key []byte
-	var keyNumber uint64
+	var last uint32
+	var el elements
 	for pos < len(b) {
 		start := pos
 		tag := uint64(b[pos])
@@ -49,9 +55,9 @@ func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 		if num < last || num == 0 {
 			return orderError(start, num, last, m)
 		}
+		var err error
 		if num >= uint32(len(m.fields)) || m.fields[num].kind == kindNone {
 			last = num
-			var err error
 			if pos, err = s.skipUnknown(b, start, pos, tag); err != nil {
 				return err
 			}
@@ -62,57 +68,19 @@ func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 			return &GrammarError{Offset: start, Field: f.name, Reason: fmt.Sprintf("wire type %d, want %d", tag&7, f.wire)}
 		}
 		if num != last {
-			last, items = num, 0
-			key, keyNumber = nil, 0
+			last, el = num, elements{}
 		} else if !f.repeated {
 			return &GrammarError{Offset: start, Field: f.name, Reason: "singular field repeated"}
 		}
 		seen |= 1 << num
-		if f.wire != wireBytes {
-			if pos = s.scalar(f, b, pos); pos < 0 {
-				return s.scalarError(f, b, start)
-			}
-			continue
+		if f.wire == wireBytes {
+			pos, err = s.delimited(f, num, b, pos, top, &el)
+		} else if pos = s.scalar(f, b, pos); pos < 0 {
+			err = s.scalarError(f, b, start)
 		}
-		n := uint64(0)
-		at := pos
-		if pos < len(b) && b[pos] < 0x80 {
-			n = uint64(b[pos])
-			pos++
-		} else if n, pos = uvarint(b, pos); pos < 0 {
-			return badVarint(b, at, f.name)
+		if err != nil {
+			return err
 		}
-		if n > uint64(len(b)-pos) {
-			return &GrammarError{Offset: at, Field: f.name, Reason: "length past the end"}
-		}
-		value := b[pos : pos+int(n)]
-		switch f.kind {
-		case kindMessage:
-			items++
-			if items > f.items && f.repeated {
-				return &FieldError{Field: f.name, Limit: uint64(f.items), Got: uint64(items), Reason: ReasonTooMany}
-			}
-			if err := s.subMessage(f, num, items, pos, pos+int(n), top); err != nil {
-				return err
-			}
-			if f.order != orderNone {
-				if items > 1 && !s.ascends(f.order, key, keyNumber) {
-					return &FieldError{Field: elementName(f, items), Reason: ReasonNotAscending}
-				}
-				key, keyNumber = s.strings[slotKey], s.numbers[slotKeyNumber]
-			}
-		case kindPacked:
-			if err := packed(f, b, pos, pos+int(n)); err != nil {
-				return err
-			}
-		default:
-			items++
-			if err := checkBytes(f, value, items, start); err != nil {
-				return err
-			}
-			s.strings[f.slot] = value
-		}
-		pos += int(n)
 	}
 	if s.event && top != noSeal {
 		s.seal.note(top, seen)
@@ -123,29 +91,61 @@ func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 	return nil
 }
 
-func (s *scanner) ascends(order uint8, key []byte, number uint64) bool {
-	if order == orderKey {
-		return bytes.Compare(key, s.strings[slotKey]) < 0
+// delimited reads the length at pos and the string, bytes, message or packed
+// list after it, and returns the position after that.
+func (s *scanner) delimited(f *fieldTable, num uint32, b []byte, pos int, top uint32, el *elements) (int, error) {
+	n := uint64(0)
+	at := pos
+	if pos < len(b) && b[pos] < 0x80 {
+		n = uint64(b[pos])
+		pos++
+	} else if n, pos = uvarint(b, pos); pos < 0 {
+		return 0, badVarint(b, at, f.name)
 	}
-	return number < s.numbers[slotKeyNumber]
+	if n > uint64(len(b)-pos) {
+		return 0, &GrammarError{Offset: at, Field: f.name, Reason: "length past the end"}
+	}
+	end := pos + int(n)
+	if el.count++; f.repeated && el.count > f.items {
+		return 0, &FieldError{Field: f.name, Limit: uint64(f.items), Got: uint64(el.count), Reason: ReasonTooMany}
+	}
+	switch f.kind {
+	case kindMessage:
+		return end, s.subMessage(f, num, pos, end, top, el)
+	case kindPacked:
+		return end, packed(f, b, pos, end)
+	}
+	if err := checkBytes(f, b[pos:end], at); err != nil {
+		return 0, err
+	}
+	s.strings[f.slot] = b[pos:end]
+	return end, nil
 }
 
 // subMessage scans the message in field f. Captured sort keys are cleared
 // first, so that an element without one does not inherit its neighbour's.
-func (s *scanner) subMessage(f *fieldTable, num, items uint32, pos, end int, top uint32) error {
+func (s *scanner) subMessage(f *fieldTable, num uint32, pos, end int, top uint32, el *elements) error {
 	below := uint32(noSeal)
 	if top == 0 && !f.repeated {
 		below = num
 	}
-	if f.order != orderNone {
-		s.strings[slotKey], s.numbers[slotKeyNumber] = nil, 0
-		s.strings[slotAttributeValue] = nil
+	if f.order == orderNone {
+		if err := s.message(f.sub, pos, end, below); err != nil {
+			return inField(err, elementName(f, el.count))
+		}
+		return nil
 	}
+	s.strings[slotKey], s.strings[slotAttributeValue], s.numbers[slotKeyNumber] = nil, nil, 0
 	if err := s.message(f.sub, pos, end, below); err != nil {
-		return inField(err, elementName(f, items))
+		return inField(err, elementName(f, el.count))
 	}
-	if s.event && top == 0 && f.order != orderNone {
-		s.seal.element(f.order, items, s.strings[slotAttributeValue], s.numbers[slotKeyNumber])
+	key, number := s.strings[slotKey], s.numbers[slotKeyNumber]
+	if el.count > 1 && (f.order == orderKey && bytes.Compare(el.key, key) >= 0 || f.order == orderNumber && el.number >= number) {
+		return &FieldError{Field: elementName(f, el.count), Reason: ReasonNotAscending}
+	}
+	el.key, el.number = key, number
+	if s.event && top == 0 {
+		s.seal.element(f.order, el.count, s.strings[slotAttributeValue], number)
 	}
 	return nil
 }
@@ -212,8 +212,8 @@ func (s *scanner) scalarError(f *fieldTable, b []byte, start int) error {
 	return &GrammarError{Offset: pos, Field: f.name, Reason: "number out of range"}
 }
 
-// checkBytes checks one string or bytes value, the items-th of its field.
-func checkBytes(f *fieldTable, v []byte, items uint32, start int) error {
+// checkBytes checks one string or bytes value, whose length is at start.
+func checkBytes(f *fieldTable, v []byte, start int) error {
 	switch {
 	case len(v) == 0 && !f.repeated && !f.explicit:
 		return &GrammarError{Offset: start, Field: f.name, Reason: "zero value written"}
@@ -221,8 +221,6 @@ func checkBytes(f *fieldTable, v []byte, items uint32, start int) error {
 		return &FieldError{Field: f.name, Limit: uint64(f.max), Got: uint64(len(v)), Reason: ReasonTooLong}
 	case len(v) < int(f.min):
 		return &FieldError{Field: f.name, Limit: uint64(f.min), Got: uint64(len(v)), Reason: ReasonTooShort}
-	case f.repeated && items > f.items:
-		return &FieldError{Field: f.name, Limit: uint64(f.items), Got: uint64(items), Reason: ReasonTooMany}
 	case f.kind == kindString && !validUTF8(v):
 		return &FieldError{Field: f.name, Reason: ReasonNotUTF8}
 	}
