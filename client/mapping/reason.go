@@ -1,0 +1,80 @@
+package mapping
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+)
+
+// Code is a stable word for why a record was not mapped.
+type Code string
+
+// The codes. Scripts may rely on them.
+const (
+	// NotUTF8 is a record whose bytes are no UTF-8.
+	NotUTF8 Code = "not-utf8"
+	// NotJSON is a record that is no JSON object.
+	NotJSON Code = "not-json"
+	// TwiceNamed is an object that has a key twice, so that it can be read
+	// in two ways.
+	TwiceNamed Code = "twice-named"
+	// TooLong is a record or an identifying text over its limit.
+	TooLong Code = "too-long"
+	// Missing is a record without a field that the mapping needs.
+	Missing Code = "missing"
+	// BadValue is a field with a value that the format does not have.
+	BadValue Code = "bad-value"
+	// Refused is an event that admission would refuse.
+	Refused Code = "refused"
+)
+
+// Reason says why a record was not mapped. It implements error.
+type Reason struct {
+	// Code is the stable word.
+	Code Code
+	// Field is the record's field at fault, such as `eventTime`, at most 128
+	// bytes; empty where it is the whole record.
+	Field string
+	// Detail says more, in words; may be empty.
+	Detail string
+}
+
+// Error returns code, field and detail, as in `missing eventTime`.
+func (r *Reason) Error() string {
+	s := string(r.Code)
+	if r.Field != "" {
+		s += " " + r.Field
+	}
+	if r.Detail != "" {
+		s += ": " + r.Detail
+	}
+	return s
+}
+
+// reasonf makes a Reason.
+func reasonf(code Code, field, format string, args ...any) *Reason {
+	return &Reason{Code: code, Field: cut(field, 128), Detail: fmt.Sprintf(format, args...)}
+}
+
+// Decline returns the body of the Declined entry that takes the record's
+// number: who has the file can find the record by its digest and its number.
+func (m *Mapping) Decline(r Record, why *Reason) ([]byte, error) {
+	original := m.original(r)
+	d := &daybookv1.Declined{
+		Number:   r.Number,
+		Sha256:   original.Sha256,
+		Reason:   cut(why.Error(), 1024),
+		Field:    cut(why.Field, 128),
+		Original: original,
+	}
+	body, err := marshal.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("marshalling declined record %d: %w", r.Number, err)
+	}
+	return body, nil
+}
+
+// marshal gives the same bytes for the same message.
+var marshal = proto.MarshalOptions{Deterministic: true}

@@ -1,0 +1,77 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Waits between attempts, without the server's own hint.
+const (
+	firstWait = 20 * time.Millisecond
+	lastWait  = maxReconnect
+)
+
+// patience decides how long a call goes on: attempts without progress, apart
+// by growing waits. Used by one goroutine.
+type patience struct {
+	limit  time.Duration
+	told   func(error, time.Duration)
+	since  time.Time // last progress, or the beginning
+	backed time.Duration
+}
+
+func (c *Client) patience() *patience {
+	return &patience{limit: c.config.Patience, told: c.config.OnRetry, since: time.Now()}
+}
+
+// progress begins the time anew.
+func (p *patience) progress() { p.since, p.backed = time.Now(), 0 }
+
+// left is how long there may still be no progress.
+func (p *patience) left() time.Duration { return max(p.limit-time.Since(p.since), 0) }
+
+// pause waits before the next attempt, or says why there is none.
+func (p *patience) pause(ctx context.Context, a answer) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	if !a.again {
+		return a.err
+	}
+	left := p.left()
+	if left == 0 {
+		return &GaveUpError{After: time.Since(p.since), Err: a.err}
+	}
+	p.backed = min(max(2*p.backed, firstWait), lastWait)
+	wait := max(a.wait, p.backed/2+rand.N(p.backed/2+1))
+	wait = min(wait, left)
+	if p.told != nil {
+		p.told(a.err, wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// retry makes a call until it answers. Each attempt may take what is left of
+// the patience.
+func (c *Client) retry(ctx context.Context, call func(context.Context) error) error {
+	p := c.patience()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, max(p.left(), time.Second))
+		err := call(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if err := p.pause(ctx, interpret(err)); err != nil {
+			return err
+		}
+	}
+}
