@@ -203,12 +203,15 @@ func cloudTrailActor(o, identity object, b *builder) {
 	if key := identity.text("accessKeyId"); strings.HasPrefix(key, "ASIA") {
 		actor.LoginSession = b.text("actor.login_session", key, maxAddress)
 	}
-	b.delegate(identity.text("onBehalfOf", "userId"), daybookv1.ActorType_ACTOR_TYPE_HUMAN)
+	if user := identity.text("onBehalfOf", "userId"); user != actor.Id {
+		b.delegate(user, daybookv1.ActorType_ACTOR_TYPE_HUMAN)
+	}
 	b.delegate(identity.text("sessionContext", "sourceIdentity"), daybookv1.ActorType_ACTOR_TYPE_UNSPECIFIED)
 	b.delegate(identity.text("sessionContext", "sessionIssuer", "arn"), daybookv1.ActorType_ACTOR_TYPE_UNSPECIFIED)
 }
 
-// awsActor returns the most exact id that the identity has.
+// awsActor returns the most exact id that the identity has; a user name that
+// CloudTrail hides, because a password may have been typed there, is unknown.
 func awsActor(identity object) string {
 	account, user := awsAccount(identity), identity.text("userName")
 	if strings.HasPrefix(user, "HIDDEN_DUE_TO_SECURITY_REASONS") {
@@ -225,10 +228,14 @@ func awsActor(identity object) string {
 		return user
 	case identity.text("principalId") != "":
 		return identity.text("principalId")
+	case identity.text("onBehalfOf", "userId") != "":
+		return identity.text("onBehalfOf", "userId")
 	case identity.text("invokedBy") != "":
 		return identity.text("invokedBy")
-	default:
+	case identity.text("type") == "AWSAccount":
 		return account
+	default:
+		return unknown
 	}
 }
 

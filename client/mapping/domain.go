@@ -32,7 +32,7 @@ func domainName(name string) string {
 	if keep := maxDomain - len(suffix); len(id) > keep {
 		id = id[:keep]
 	}
-	return strings.Trim(id, ".-") + suffix
+	return strings.TrimLeft(strings.Trim(id, ".-")+suffix, "-")
 }
 
 // domainPath makes a domain id of a path of names, such as instance, class,

@@ -213,12 +213,15 @@ func FuzzMap(f *testing.F) {
 			var why *mapping.Reason
 			switch {
 			case errors.As(err, &why):
-				body, err := m.Decline(r, why)
-				if err != nil {
-					t.Fatalf("%s: declining: %v", name, err)
+				body, failed := m.Decline(r, why)
+				if failed != nil {
+					t.Fatalf("%s: declining: %v", name, failed)
 				}
 				if err := verify.CheckBody(daybookv1.Kind_KIND_DECLINED, body); err != nil {
 					t.Fatalf("%s: admission refuses the declined record: %v", name, err)
+				}
+				if _, again := m.Map(r); !errors.As(again, &why) || why.Error() != err.Error() {
+					t.Fatalf("%s: the same record gave another reason: %v, %v", name, err, again)
 				}
 			case err != nil:
 				t.Fatalf("%s: %v is no Reason", name, err)

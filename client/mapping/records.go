@@ -167,11 +167,11 @@ func (r *Reader) anyLine() (Record, error) {
 		part, err := r.in.ReadSlice('\n')
 		switch {
 		case long != nil:
-			long.Write(part)
+			long.Write(withoutEnd(part))
 		case len(line)+len(part) > MaxRecord+2:
 			long = sha256.New()
 			long.Write(line)
-			long.Write(part)
+			long.Write(withoutEnd(part))
 			line = nil
 		default:
 			line = append(line, part...)
@@ -190,4 +190,9 @@ func (r *Reader) anyLine() (Record, error) {
 		}
 		return Record{Bytes: bytes.Trim(line, " \t\r\n")}, nil
 	}
+}
+
+// withoutEnd returns a part of a line without the end of the line.
+func withoutEnd(part []byte) []byte {
+	return bytes.TrimSuffix(part, []byte("\n"))
 }

@@ -16,8 +16,8 @@ import (
 func fillS3(o object, b *builder) {
 	identity, params := s3Object(o, "User ID", b), s3Object(o, "Request Parameters", b)
 	bucket := params.text("bucketName")
-	for field, value := range map[string]string{"Event ID": o.text("Event ID"), "Event Name": o.text("Event Name")} {
-		if value == "" {
+	for _, field := range []string{"Event ID", "Event Name"} {
+		if o.text(field) == "" {
 			b.fail(Missing, field, "")
 		}
 	}
