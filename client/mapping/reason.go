@@ -58,22 +58,17 @@ func reasonf(code Code, field, format string, args ...any) *Reason {
 	return &Reason{Code: code, Field: cut(field, 128), Detail: fmt.Sprintf(format, args...)}
 }
 
-// Decline returns the body of the Declined entry that takes the record's
-// number: who has the file can find the record by its digest and its number.
-func (m *Mapping) Decline(r Record, why *Reason) ([]byte, error) {
+// Decline returns what takes the record's number in its place: who has the file
+// can find the record by its digest and its number.
+func (m *Mapping) Decline(r Record, why *Reason) *daybookv1.Declined {
 	original := m.original(r)
-	d := &daybookv1.Declined{
+	return &daybookv1.Declined{
 		Number:   r.Number,
 		Sha256:   original.Sha256,
 		Reason:   cut(why.Error(), 1024),
 		Field:    cut(why.Field, 128),
 		Original: original,
 	}
-	body, err := marshal.Marshal(d)
-	if err != nil {
-		return nil, fmt.Errorf("marshalling declined record %d: %w", r.Number, err)
-	}
-	return body, nil
 }
 
 // marshal gives the same bytes for the same message.
