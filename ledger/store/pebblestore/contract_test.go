@@ -3,7 +3,6 @@ package pebblestore_test
 import (
 	"errors"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,7 +24,7 @@ func small(fs vfs.FS) pebblestore.Options {
 	return pebblestore.Options{
 		Dir: testDir, FS: fs, Logger: quiet,
 		CacheBytes: 1 << 20, MemTableBytes: 256 << 10,
-		Fatal: func(string) { runtime.Goexit() },
+		Fatal: func(reason string) { panic(reason) },
 	}
 }
 

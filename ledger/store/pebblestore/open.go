@@ -99,6 +99,7 @@ func (s *Store) openLocked() error {
 	if err := s.readHead(); err != nil {
 		return errors.Join(err, s.db.Close())
 	}
+	s.phase.Store(live)
 	return nil
 }
 
@@ -154,6 +155,7 @@ func (s *Store) openPebble(mustExist bool) (err error) {
 		p.FS = nil
 		p.WithFSDefaults()
 	}
+	p.FS = watchedFS{p.FS, s}
 	s.pebbleOptions = p
 	db, err := pebble.Open(s.o.Dir, p)
 	if cause := s.poisoned.Load(); err == nil && cause != nil {
@@ -221,7 +223,7 @@ func (s *Store) listener() *pebble.EventListener {
 		FlushEnd: func(info pebble.FlushInfo) {
 			s.flushes.Add(1)
 			if info.Err != nil && info.Err.Error() != nothingFlushed {
-				_ = s.poison(fmt.Errorf("flushing: %w", info.Err))
+				s.fatal(fmt.Sprintf("flushing: %v", info.Err)) // Pebble would retry it for ever
 			}
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {

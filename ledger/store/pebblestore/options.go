@@ -32,8 +32,8 @@ type Options struct {
 	// means 64 MiB.
 	MemTableBytes uint64
 	// Fatal is called when the store must not go on in this process. It must not
-	// return. nil means: log and exit with status 1. A test may give one that
-	// ends the goroutine.
+	// return, nor end its goroutine, which holds locks of the database. nil
+	// means: exit with status 1. A test may give one that blocks for ever.
 	Fatal func(reason string)
 }
 

@@ -25,6 +25,7 @@ type Store struct {
 	gate     gate
 	poisoned atomic.Pointer[error]
 	broken   atomic.Bool // Pebble gave up inside: it cannot even be closed
+	phase    atomic.Int32
 
 	mu      sync.Mutex // held over one submission
 	last    store.Head // last submitted head; guarded by mu
@@ -120,6 +121,7 @@ func (s *Store) Close() error {
 	if p := s.poisoned.Load(); p != nil && err == nil {
 		err = *p
 	}
+	s.phase.Store(closing)
 	err = errors.Join(err, s.guard(s.db.Close), s.unlock())
 	if err != nil {
 		return fmt.Errorf("closing store %s: %w", s.o.Dir, err)

@@ -1,0 +1,10 @@
+//go:build !e2e
+
+package pebblestore_test
+
+// How far apart the tried operations, crashes and flipped bytes are.
+const (
+	faultStride = 23
+	crashStride = 3
+	flipStride  = 29
+)
