@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+)
+
+// admin is the AdminService.
+type admin struct {
+	apiv1.UnimplementedAdminServiceServer
+	log     *ledger.Ledger
+	version string
+	fsck    sync.Mutex // held by the one check that runs
+}
+
+// GetStatus implements AdminService.
+func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetStatusResponse, error) {
+	st := s.log.Status()
+	return &apiv1.GetStatusResponse{
+		Origin:      st.Origin,
+		Size:        st.Head.Size,
+		Root:        st.Head.Root[:],
+		HeadTime:    timestamppb.New(time.Unix(0, st.Head.TimeNS)),
+		Term:        st.Head.Term,
+		Shut:        st.Shut,
+		FollowerLag: st.FollowerLag,
+		Streams:     uint64(st.Streams),
+		Runs:        uint64(st.Runs),
+		DiskBytes:   st.DiskBytes,
+		Version:     s.version,
+		QueueBytes:  uint64(st.QueueBytes),
+	}, nil
+}
+
+// progressEvery is how often a check says how far it is.
+const progressEvery = 200 * time.Millisecond
+
+// errFsckRuns: a check takes all cores; two would only be slower.
+var errFsckRuns = &requestError{codes.ResourceExhausted, ReasonBusy, "a check of this log is running: wait for it"}
+
+// Fsck implements AdminService.
+func (s *admin) Fsck(_ *apiv1.FsckRequest, stream grpc.ServerStreamingServer[apiv1.FsckResponse]) error {
+	if !s.fsck.TryLock() {
+		return errFsckRuns
+	}
+	defer s.fsck.Unlock()
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	var sent time.Time
+	result, err := s.log.Fsck(ctx, func(done, total uint64) {
+		if time.Since(sent) < progressEvery {
+			return
+		}
+		sent = time.Now()
+		if stream.Send(&apiv1.FsckResponse{Entries: done, Total: total}) != nil {
+			cancel() // nobody listens
+		}
+	})
+	if err != nil {
+		return err
+	}
+	answer := &apiv1.FsckResponse{Entries: result.Entries, Total: result.Entries, Done: true, Ok: result.OK}
+	if !result.OK {
+		answer.FirstBadIndex, answer.Reason = result.FirstBadIndex, result.Reason
+	}
+	return stream.Send(answer)
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }

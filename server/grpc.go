@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/identity"
+)
+
+// Limits of a connection.
+const (
+	maxMessage       = 4 << 20 // an append has at most 3 MiB of bodies
+	streamFlow       = 4 << 20 // HTTP/2 window of one stream
+	connectionFlow   = 16 << 20
+	socketBuffer     = 64 << 10
+	callsPerConn     = 1024
+	maxHeaders       = 16 << 10
+	handshakeTimeout = 10 * time.Second
+)
+
+// newGRPC makes a gRPC server with the interceptors of a listener.
+func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.TransportCredentials) *grpc.Server {
+	i := &interceptor{listener: name, gate: gate{allow, s.o.Now}, log: s.o.Logger, metrics: s.o.Metrics}
+	return grpc.NewServer(
+		grpc.Creds(creds),
+		grpc.UnaryInterceptor(i.unary),
+		grpc.StreamInterceptor(i.stream),
+		grpc.ForceServerCodecV2(newCodec()),
+		experimental.BufferPool(buffers),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.InitialWindowSize(streamFlow),
+		grpc.InitialConnWindowSize(connectionFlow),
+		grpc.ReadBufferSize(socketBuffer),
+		grpc.WriteBufferSize(socketBuffer),
+		grpc.MaxConcurrentStreams(callsPerConn),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	)
+}
+
+// healthEvery is how often the health of the services is looked at.
+const healthEvery = 500 * time.Millisecond
+
+// watchHealth keeps the health services up to date until ctx ends.
+func (s *Server) watchHealth(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.reportHealth()
+		}
+	}
+}
+
+// reportHealth: a process that answers is healthy (""), and so is reading; ingest
+// is only while the log appends.
+func (s *Server) reportHealth() {
+	ingest := grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	if ready, _ := s.o.Log.Ready(); ready {
+		ingest = grpc_health_v1.HealthCheckResponse_SERVING
+	}
+	s.health.SetServingStatus(apiv1.IngestService_ServiceDesc.ServiceName, ingest)
+	for _, name := range []string{"", apiv1.QueryService_ServiceDesc.ServiceName, apiv1.AdminService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
+	}
+}
+
+// flagName is the flag of a listener, such as query-http.
+func flagName(listener string) string { return strings.ReplaceAll(listener, "_", "-") }

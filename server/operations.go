@@ -1,0 +1,62 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// operationsHandler serves what keeps a server running: metrics and health.
+func (s *Server) operationsHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Metrics.registry, promhttp.HandlerOpts{
+		ErrorLog: quietLog(s.o.Logger, "operations"), MaxRequestsInFlight: 4,
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	return plainHeaders(mux)
+}
+
+// readyz answers 200 while the log appends, else 503 and why not.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	ready, reason := s.o.Log.Ready()
+	select {
+	case <-s.stopping:
+		ready, reason = false, "the server is stopping"
+	default:
+	}
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintf(w, "not ready: %s\n", reason)
+		return
+	}
+	io.WriteString(w, "ready\n")
+}
+
+// publicHandler serves the newest checkpoint, which says nothing about an entry.
+func (s *Server) publicHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, _ *http.Request) {
+		note := s.o.Log.Head().Checkpoint
+		if note == nil {
+			_, reason := s.o.Log.Ready()
+			http.Error(w, "the log is shut: "+reason, http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Write(note)
+	})
+	return plainHeaders(mux)
+}
+
+// quietLog passes what net/http has to say, such as failed handshakes, to the
+// log at debug: anybody who connects can cause it.
+func quietLog(logger *slog.Logger, listener string) *log.Logger {
+	return slog.NewLogLogger(logger.With("listener", listener).Handler(), slog.LevelDebug)
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/test/bufconn"
+
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/gateway"
+	gatewayv1 "github.com/daybook-ledger/daybook/server/gateway/daybook/api/v1"
+)
+
+// Limits of an HTTP request.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 60 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxRequestBody = 64 << 10
+	pipeBuffer     = 256 << 10
+)
+
+// inProcessQuery is the query service on a connection inside the process. It is
+// made of gRPC's in-memory listener, which no other process can reach.
+type inProcessQuery struct {
+	server   *grpc.Server
+	listener *bufconn.Listener
+	conn     *grpc.ClientConn
+}
+
+func (p *inProcessQuery) serve() error { return p.server.Serve(p.listener) }
+
+func (p *inProcessQuery) close() {
+	p.conn.Close()
+	p.server.Stop()
+	p.listener.Close()
+}
+
+// newInProcess connects REST to the query service through the interceptors.
+func (s *Server) newInProcess() (*inProcessQuery, error) {
+	p := &inProcessQuery{listener: bufconn.Listen(pipeBuffer)}
+	p.server = s.newGRPC("query_http", s.o.Config.Access.Query, inProcessCredentials{})
+	apiv1.RegisterQueryServiceServer(p.server, &query{log: s.o.Log})
+	var err error
+	p.conn, err = grpc.NewClient("passthrough:///in-process",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.listener.DialContext(ctx) }),
+		grpc.WithTransportCredentials(inProcessCredentials{}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4*maxMessage)),
+	)
+	if err != nil {
+		p.server.Stop()
+		p.listener.Close()
+		return nil, fmt.Errorf("connecting REST to the query service: %w", err)
+	}
+	return p, nil
+}
+
+// newREST returns the handler of the REST listener.
+func (s *Server) newREST() (http.Handler, error) {
+	var err error
+	if s.gateway, err = s.newInProcess(); err != nil {
+		return nil, err
+	}
+	mux := runtime.NewServeMux(
+		// No header of a request becomes metadata: the identity is ours to state.
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithMetadata(forwardIdentity),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
+	)
+	if err := gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn); err != nil {
+		return nil, fmt.Errorf("registering REST: %w", err)
+	}
+	root := http.NewServeMux()
+	root.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(gateway.OpenAPI)
+	})
+	root.Handle("/", mux)
+	return http.MaxBytesHandler(plainHeaders(root), maxRequestBody), nil
+}
+
+// plainHeaders keeps answers out of caches and content sniffing.
+func plainHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// addHTTP opens a listener for HTTP; config nil: plain.
+func (s *Server) addHTTP(name, address string, got *string, handler http.Handler, config *tls.Config) error {
+	l, err := s.open(name, address, got)
+	if err != nil {
+		return err
+	}
+	s.http = append(s.http, httpListener{name, &http.Server{
+		Handler:           handler,
+		TLSConfig:         config,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaders,
+		ErrorLog:          quietLog(s.o.Logger, name),
+	}, l})
+	return nil
+}
+
+func serveHTTP(l httpListener) error {
+	if l.server.TLSConfig == nil {
+		return l.server.Serve(l.listener)
+	}
+	return l.server.ServeTLS(l.listener, "", "")
+}

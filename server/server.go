@@ -1,0 +1,281 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/config"
+	"github.com/daybook-ledger/daybook/server/identity"
+)
+
+// CertificateNames are the listeners that need a certificate: the keys of
+// Options.Certificates.
+var CertificateNames = []string{"ingest", "query", "query_http", "admin", "operations"}
+
+// shutdownGrace is how long a stopping server waits for the answers in flight.
+const shutdownGrace = 10 * time.Second
+
+// Options is what a server is made of. All but Logger and Now must be set.
+type Options struct {
+	Log          *ledger.Ledger
+	Config       *config.Config // after Complete
+	Trust        *identity.Trust
+	Certificates map[string]identity.Pair // by listener, see CertificateNames
+	Metrics      *Metrics
+	Version      string
+	Logger       *slog.Logger     // nil: discarded
+	Now          func() time.Time // zero: the system's
+}
+
+// validate reports every fault.
+func (o *Options) validate() error {
+	var faults []error
+	if o.Log == nil {
+		faults = append(faults, errors.New("no log"))
+	}
+	if o.Config == nil {
+		faults = append(faults, errors.New("no configuration"))
+	}
+	if o.Trust == nil {
+		faults = append(faults, errors.New("no trust"))
+	}
+	if o.Metrics == nil {
+		faults = append(faults, errors.New("no metrics"))
+	}
+	for _, name := range CertificateNames {
+		if _, ok := o.Certificates[name]; !ok {
+			faults = append(faults, fmt.Errorf("no certificate for listener %s", name))
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return errors.Join(faults...)
+}
+
+// Addresses are the addresses that a server got, as addresses.json has them.
+type Addresses struct {
+	Ingest     string `json:"ingest"`
+	Query      string `json:"query"`
+	QueryHTTP  string `json:"query_http"`
+	Admin      string `json:"admin"`
+	Public     string `json:"public"`
+	Operations string `json:"operations"`
+}
+
+// Server is a set of open listeners. Its methods are safe for concurrent use.
+type Server struct {
+	o         Options
+	addresses Addresses
+	stopping  chan struct{} // closed when Run begins to end
+	streams   *streamLimit
+	health    *health.Server
+	grpc      []grpcListener
+	http      []httpListener
+	gateway   *inProcessQuery
+}
+
+type grpcListener struct {
+	name     string
+	server   *grpc.Server
+	listener net.Listener
+}
+
+type httpListener struct {
+	name     string
+	server   *http.Server
+	listener net.Listener
+}
+
+// Listen opens every listener; none is served before Run. Nothing stays open
+// where it fails.
+func Listen(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("making a server: %w", err)
+	}
+	s := &Server{o: o, stopping: make(chan struct{}), streams: newStreamLimit(), health: health.NewServer()}
+	if err := errors.Join(s.listenGRPC(), s.listenHTTP()); err != nil {
+		s.Close()
+		return nil, err
+	}
+	o.Metrics.watchLog(o.Log.Status, o.Log.Ready)
+	s.reportHealth()
+	return s, nil
+}
+
+// Addresses returns the addresses, with the ports that were picked.
+func (s *Server) Addresses() Addresses { return s.addresses }
+
+// Close closes the listeners of a server that is never Run.
+func (s *Server) Close() {
+	for _, l := range s.grpc {
+		l.server.Stop()
+		l.listener.Close()
+	}
+	for _, l := range s.http {
+		l.server.Close()
+		l.listener.Close()
+	}
+	if s.gateway != nil {
+		s.gateway.close()
+	}
+}
+
+// open listens on one address and notes which it got.
+func (s *Server) open(name, address string, got *string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: %w; choose another with --%s-addr", name, err, flagName(name))
+	}
+	*got = l.Addr().String()
+	return l, nil
+}
+
+// listenGRPC opens the listeners for gRPC.
+func (s *Server) listenGRPC() error {
+	access, listen := s.o.Config.Access, s.o.Config.Listen
+	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
+	q := &query{log: s.o.Log}
+	ad := &admin{log: s.o.Log, version: s.o.Version}
+	return errors.Join(
+		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest, access.Ingest,
+			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),
+		s.addGRPC("query", listen.Query, &s.addresses.Query, access.Query,
+			func(g *grpc.Server) { apiv1.RegisterQueryServiceServer(g, q) }),
+		s.addGRPC("admin", listen.Admin, &s.addresses.Admin, access.Admin,
+			func(g *grpc.Server) { apiv1.RegisterAdminServiceServer(g, ad) }),
+	)
+}
+
+func (s *Server) addGRPC(name, address string, got *string, allow identity.Allow, register func(*grpc.Server)) error {
+	config, err := s.o.Trust.ServerTLS(s.o.Certificates[name], s.o.Now, "h2")
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", name, err)
+	}
+	l, err := s.open(name, address, got)
+	if err != nil {
+		return err
+	}
+	g := s.newGRPC(name, allow, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now})
+	register(g)
+	grpc_health_v1.RegisterHealthServer(g, s.health)
+	s.grpc = append(s.grpc, grpcListener{name, g, l})
+	return nil
+}
+
+// listenHTTP opens the listeners for HTTP.
+func (s *Server) listenHTTP() error {
+	rest, err := s.newREST()
+	if err != nil {
+		return err
+	}
+	mutual, err := s.o.Trust.ServerTLS(s.o.Certificates["query_http"], s.o.Now, "h2", "http/1.1")
+	if err != nil {
+		return fmt.Errorf("listener query_http: %w", err)
+	}
+	operations, err := identity.OpenTLS(s.o.Certificates["operations"], "h2", "http/1.1")
+	if err != nil {
+		return fmt.Errorf("listener operations: %w", err)
+	}
+	listen := s.o.Config.Listen
+	return errors.Join(
+		s.addHTTP("query_http", listen.QueryHTTP, &s.addresses.QueryHTTP, rest, mutual),
+		s.addHTTP("public", listen.Public, &s.addresses.Public, s.publicHandler(), nil),
+		s.addHTTP("operations", listen.Operations, &s.addresses.Operations, s.operationsHandler(), operations),
+	)
+}
+
+// Run serves until ctx ends or a listener fails. It then takes no new call,
+// answers what was accepted, and returns when every handler has; the ledger
+// must run until then. Call it once.
+func (s *Server) Run(ctx context.Context) error {
+	var serving errgroup.Group
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	start := func(name string, serve func() error) {
+		serving.Go(func() error {
+			err := serve()
+			if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
+				return nil
+			}
+			err = fmt.Errorf("listener %s: %w", name, err)
+			fail(err)
+			return err
+		})
+	}
+	for _, l := range s.grpc {
+		start(l.name, func() error { return l.server.Serve(l.listener) })
+	}
+	start("in-process", s.gateway.serve)
+	for _, l := range s.http {
+		start(l.name, func() error { return serveHTTP(l) })
+	}
+	s.watchHealth(ctx)
+	close(s.stopping)
+	s.health.Shutdown()
+	s.stop()
+	return serving.Wait()
+}
+
+// stop ends every listener, operations last: it shows how the others end.
+func (s *Server) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	var ending errgroup.Group
+	for _, l := range s.http {
+		if l.name != "operations" {
+			ending.Go(func() error { s.stopHTTP(ctx, l); return nil })
+		}
+	}
+	for _, l := range s.grpc {
+		ending.Go(func() error { s.stopGRPC(ctx, l.name, l.server); return nil })
+	}
+	ending.Wait()
+	s.streams.readers.Wait()
+	s.stopGRPC(ctx, "in-process", s.gateway.server)
+	s.gateway.close()
+	for _, l := range s.http {
+		if l.name == "operations" {
+			s.stopHTTP(ctx, l)
+		}
+	}
+}
+
+// stopGRPC lets the calls in flight end, and cuts what is left after the grace.
+func (s *Server) stopGRPC(ctx context.Context, name string, g *grpc.Server) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.GracefulStop()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.o.Logger.Warn("calls were cut off: their clients resend", "listener", name)
+		g.Stop()
+		<-done
+	}
+}
+
+func (s *Server) stopHTTP(ctx context.Context, l httpListener) {
+	if err := l.server.Shutdown(ctx); err != nil {
+		s.o.Logger.Warn("requests were cut off", "listener", l.name)
+		l.server.Close()
+	}
+}
