@@ -76,14 +76,52 @@ func parseSize(s string) (uint64, error) {
 	return n, nil
 }
 
+// strictBase64 takes standard padded base64 that re-encodes to itself; line
+// breaks it would skip are refused before.
+var strictBase64 = base64.StdEncoding.Strict()
+
+// hashText is the length of a hash in base64.
+const hashText = 44
+
 // parseHash reads the base64 of 32 bytes.
 func parseHash(s string) (Hash, error) {
-	if len(s) != 44 {
+	var text [hashText]byte
+	var raw [hashText]byte // Decode may write a little past the 32 bytes
+	if len(s) != hashText {
 		return Hash{}, fmt.Errorf("hash %.60q is malformed", s)
 	}
-	b, err := decodeBase64(s)
-	if err != nil || len(b) != 32 {
+	copy(text[:], s)
+	// A skipped line break would leave fewer than 44 digits: no 32 bytes.
+	if n, err := strictBase64.Decode(raw[:], text[:]); err != nil || n != 32 {
 		return Hash{}, fmt.Errorf("hash %.60q is malformed", s)
 	}
-	return Hash(b), nil
+	return Hash(raw[:32]), nil
+}
+
+// FormatHashes returns one base64 hash a line, each line ended: the text of a
+// consistency proof file, as in the body of a tlog-witness request. No hash
+// gives no bytes.
+func FormatHashes(hashes []Hash) []byte {
+	var b []byte
+	for i := range hashes {
+		b = base64.StdEncoding.AppendEncode(b, hashes[i][:])
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// ParseHashes reads what FormatHashes wrote, strictly, at most 64 hashes.
+func ParseHashes(text []byte) ([]Hash, error) {
+	if len(text)%(hashText+1) != 0 || len(text) > 64*(hashText+1) {
+		return nil, fmt.Errorf("proof of %d bytes, want at most 64 lines of %d", len(text), hashText+1)
+	}
+	var hashes []Hash
+	for ; len(text) > 0; text = text[hashText+1:] {
+		h, err := parseHash(string(text[:hashText]))
+		if err != nil || text[hashText] != '\n' {
+			return nil, fmt.Errorf("proof line %d is malformed", len(hashes)+1)
+		}
+		hashes = append(hashes, h)
+	}
+	return hashes, nil
 }

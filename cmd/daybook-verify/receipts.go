@@ -1,0 +1,269 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+var receiptsVerb = verb{
+	name: "receipts",
+	args: "DIR --policy FILE [--json]",
+	does: "check every receipt in a folder",
+	help: `Checks every *.tlog-proof in DIR, each with its .entry beside it, as "receipt"
+does, and that no two of their checkpoints contradict each other. All are checked,
+whatever fails; the first bad file is named. A folder without receipts is an error:
+there was nothing to verify.
+
+Examples:
+  daybook-verify receipts receipts --policy policy.txt
+  daybook-verify receipts --policy policy.txt --json receipts
+`,
+	run: runReceipts,
+}
+
+func runReceipts(c *call) (*result, error) {
+	if err := c.want("folder"); err != nil {
+		return nil, err
+	}
+	policy, err := c.readPolicy()
+	if err != nil {
+		return nil, err
+	}
+	names, err := receiptNames(c.args[0])
+	if err != nil {
+		return nil, err
+	}
+	t := checkAll(policy, c.args[0], names)
+	r := &result{}
+	r.tallyClaims(t, policy)
+	switch {
+	case t.bad != nil:
+		r.fail(fmt.Errorf("%d of %d receipts failed, the first %s: %w", t.failed, len(names), t.bad.name, t.bad.err))
+		r.FirstBadIndex = t.bad.index
+	case t.fork != nil:
+		r.fail(t.fork)
+	case t.newest != nil:
+		r.fail(fmt.Errorf("%d of %d receipts are of a later format, the first %s: %w", t.newer, len(names), t.newest.name, t.newest.err))
+		r.FirstBadIndex = t.newest.index
+	default:
+		r.pass(policy)
+	}
+	return r, nil
+}
+
+// receiptNames lists the receipts of a folder, without their suffix: shorter
+// names first, so that numbers are in their order.
+func receiptNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, usagef("%v", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if base, ok := strings.CutSuffix(e.Name(), proofSuffix); ok {
+			names = append(names, base)
+		}
+	}
+	if len(names) == 0 {
+		return nil, usagef("no *%s in %s: nothing to verify", proofSuffix, dir)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+	})
+	return names, nil
+}
+
+// tally is what the check of many receipts found.
+type tally struct {
+	verified, failed, newer int
+	lowest, highest         uint64 // indexes of the verified ones
+	logs                    map[string]*seenLog
+	fork                    error
+	bad, newest             *fault // the first that failed, and the first of a later format
+}
+
+// seenLog is what the verified receipts of one log were under.
+type seenLog struct {
+	receipts int
+	roots    map[uint64]verify.Hash // by size
+}
+
+// fault is one receipt that did not verify.
+type fault struct {
+	at    int // place in the list
+	name  string
+	index *uint64
+	err   error
+}
+
+// checkAll checks all receipts, on all cores, each worker a stretch of
+// neighbours, which share most of their proofs.
+func checkAll(policy *verify.Policy, dir string, names []string) *tally {
+	workers := min(runtime.GOMAXPROCS(0), len(names))
+	tallies := make([]*tally, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		lo, hi := w*len(names)/workers, (w+1)*len(names)/workers
+		wg.Go(func() { tallies[w] = checkStretch(policy, dir, names, lo, hi) })
+	}
+	wg.Wait()
+	for _, other := range tallies[1:] {
+		tallies[0].add(other)
+	}
+	return tallies[0]
+}
+
+func checkStretch(policy *verify.Policy, dir string, names []string, lo, hi int) *tally {
+	t := &tally{logs: map[string]*seenLog{}}
+	checker := verify.ReceiptChecker{Policy: policy}
+	var receipt, entry []byte
+	for i := lo; i < hi; i++ {
+		base := filepath.Join(dir, names[i])
+		var claims verify.ReceiptClaims
+		var err error
+		receipt, err = readInto(receipt[:0], base+proofSuffix)
+		if err == nil {
+			if entry, err = readInto(entry[:0], base+entrySuffix); err == nil {
+				claims, err = checker.Check(receipt, entry)
+			}
+		}
+		if err == nil {
+			t.passed(claims)
+			continue
+		}
+		f := &fault{at: i, name: base + proofSuffix, err: err}
+		if receipt != nil {
+			f.index = indexOf(receipt)
+		}
+		t.faulty(f)
+	}
+	return t
+}
+
+// readInto reads a file into b, which it may replace by a larger one.
+func readInto(b []byte, name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return b, err
+	}
+	defer f.Close()
+	for {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, max(8192, cap(b)))
+		}
+		n, err := f.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+func (t *tally) passed(c verify.ReceiptClaims) {
+	if t.verified == 0 || c.Index < t.lowest {
+		t.lowest = c.Index
+	}
+	t.highest = max(t.highest, c.Index)
+	t.verified++
+	t.saw(c.Origin, c.Size, c.Root, 1)
+}
+
+// saw notes a verified checkpoint; another root at a known size is a fork.
+func (t *tally) saw(origin string, size uint64, root verify.Hash, receipts int) {
+	l := t.logs[origin]
+	if l == nil {
+		l = &seenLog{roots: map[uint64]verify.Hash{}}
+		t.logs[origin] = l
+	}
+	l.receipts += receipts
+	if known, ok := l.roots[size]; ok && known != root && t.fork == nil {
+		t.fork = fmt.Errorf("FORK: two roots of log %q at size %d among these receipts: it showed two histories", origin, size)
+	}
+	l.roots[size] = root
+}
+
+func (t *tally) faulty(f *fault) {
+	if errors.Is(f.err, verify.ErrNewer) {
+		t.newer++
+		t.newest = earlier(t.newest, f)
+		return
+	}
+	t.failed++
+	t.bad = earlier(t.bad, f)
+}
+
+func earlier(a, b *fault) *fault {
+	if a == nil || b != nil && b.at < a.at {
+		return b
+	}
+	return a
+}
+
+// add takes in what another worker found.
+func (t *tally) add(o *tally) {
+	if o.verified > 0 {
+		if t.verified == 0 || o.lowest < t.lowest {
+			t.lowest = o.lowest
+		}
+		t.highest = max(t.highest, o.highest)
+	}
+	t.verified += o.verified
+	t.failed += o.failed
+	t.newer += o.newer
+	t.bad, t.newest = earlier(t.bad, o.bad), earlier(t.newest, o.newest)
+	if t.fork == nil {
+		t.fork = o.fork
+	}
+	for origin, l := range o.logs {
+		for size, root := range l.roots {
+			t.saw(origin, size, root, 0)
+		}
+		t.logs[origin].receipts += l.receipts
+	}
+}
+
+// tallyClaims says what was proved of the folder.
+func (r *result) tallyClaims(t *tally, policy *verify.Policy) {
+	counts := map[string]any{"verified": t.verified, "failed": t.failed, "newer": t.newer}
+	text := fmt.Sprintf("%d receipts verified", t.verified)
+	if policy == nil {
+		text = fmt.Sprintf("%d receipts are consistent in themselves (signatures were NOT checked)", t.verified)
+	}
+	if t.verified > 0 {
+		counts["lowest_index"], counts["highest_index"] = t.lowest, t.highest
+		text += fmt.Sprintf(", entries %d to %d", t.lowest, t.highest)
+	}
+	if t.failed > 0 || t.newer > 0 {
+		text += fmt.Sprintf("; %d failed, %d of a later format", t.failed, t.newer)
+	}
+	r.claim("receipts", counts, "%s", text)
+	for _, origin := range sortedKeys(t.logs) {
+		l := t.logs[origin]
+		sizes := sortedKeys(l.roots)
+		largest := sizes[len(sizes)-1]
+		r.claim("checkpoint", map[string]any{"origin": origin, "receipts": l.receipts, "checkpoints": len(sizes), "largest_size": largest},
+			"log %s: %d receipts under %d checkpoints, the largest at size %d", plain(origin), l.receipts, len(sizes), largest)
+	}
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
