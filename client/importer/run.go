@@ -286,7 +286,7 @@ func fileName(name string) string {
 	return name
 }
 
-// verdictWord returns a verdict in lower-case words.
-func verdictWord(v daybookv1.Verdict) string {
+// VerdictWord returns a verdict in lower-case words, such as `approved after`.
+func VerdictWord(v daybookv1.Verdict) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(v.String(), "VERDICT_")), "_", " ")
 }

@@ -27,7 +27,7 @@ type Summary struct {
 	// Reasons counts the skipped records by reason, most first.
 	Reasons []Reason `json:"reasons"`
 
-	pairs    map[pairKey]uint64
+	pairs    map[pairKey]*Pair
 	verdicts map[daybookv1.Verdict]uint64
 	reasons  map[reasonKey]*Reason
 }
@@ -37,6 +37,8 @@ type Pair struct {
 	Source  string `json:"source"`
 	Target  string `json:"target"`
 	Entries uint64 `json:"entries"`
+	// Denied of them have that verdict.
+	Denied uint64 `json:"denied"`
 }
 
 // Verdict counts the events of one verdict.
@@ -80,7 +82,7 @@ func (s *Summary) skip(number uint64, why *mapping.Reason) {
 // counted when they were mapped.
 func (s *Summary) receive(r *client.Receipt) error {
 	if s.pairs == nil {
-		s.pairs, s.verdicts = map[pairKey]uint64{}, map[daybookv1.Verdict]uint64{}
+		s.pairs, s.verdicts = map[pairKey]*Pair{}, map[daybookv1.Verdict]uint64{}
 	}
 	for i := range r.Len() {
 		if r.Kind(i) != daybookv1.Kind_KIND_ACCESS {
@@ -95,7 +97,14 @@ func (s *Summary) receive(r *client.Receipt) error {
 		} else {
 			s.Accepted++
 		}
-		s.pairs[pairKey{entry.Place.Source, entry.Place.Target}]++
+		key := pairKey{entry.Place.Source, entry.Place.Target}
+		if s.pairs[key] == nil {
+			s.pairs[key] = &Pair{Source: key.source, Target: key.target}
+		}
+		s.pairs[key].Entries++
+		if entry.Place.Verdict == daybookv1.Verdict_VERDICT_DENIED {
+			s.pairs[key].Denied++
+		}
 		s.verdicts[entry.Place.Verdict]++
 	}
 	return nil
@@ -107,7 +116,7 @@ func (s *Summary) Add(o *Summary) {
 	s.Duplicates += o.Duplicates
 	s.Skipped += o.Skipped
 	for _, p := range o.Pairs {
-		s.Pairs = addTo(s.Pairs, p, func(q Pair) bool { return q.Source == p.Source && q.Target == p.Target }, func(q *Pair) { q.Entries += p.Entries })
+		s.Pairs = addTo(s.Pairs, p, func(q Pair) bool { return q.Source == p.Source && q.Target == p.Target }, func(q *Pair) { q.Entries += p.Entries; q.Denied += p.Denied })
 	}
 	for _, v := range o.Verdicts {
 		s.Verdicts = addTo(s.Verdicts, v, func(q Verdict) bool { return q.Verdict == v.Verdict }, func(q *Verdict) { q.Entries += v.Entries })
@@ -130,11 +139,11 @@ func addTo[T any](rows []T, row T, same func(T) bool, add func(*T)) []T {
 // finish makes the tables of the counts.
 func (s *Summary) finish() {
 	s.Pairs, s.Verdicts, s.Reasons = []Pair{}, []Verdict{}, []Reason{}
-	for k, n := range s.pairs {
-		s.Pairs = append(s.Pairs, Pair{k.source, k.target, n})
+	for _, p := range s.pairs {
+		s.Pairs = append(s.Pairs, *p)
 	}
 	for v, n := range s.verdicts {
-		s.Verdicts = append(s.Verdicts, Verdict{verdictWord(v), n})
+		s.Verdicts = append(s.Verdicts, Verdict{VerdictWord(v), n})
 	}
 	for _, r := range s.reasons {
 		s.Reasons = append(s.Reasons, *r)
