@@ -48,7 +48,12 @@ func NewAuthority(domain string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a CA key: %w", err)
 	}
+	uri, err := url.Parse("spiffe://" + domain)
+	if err != nil {
+		return nil, fmt.Errorf("making a CA: domain %q: %w", domain, err)
+	}
 	template := &x509.Certificate{
+		URIs:                  []*url.URL{uri}, // the trust domain (SPIFFE X509-SVID)
 		Subject:               pkix.Name{CommonName: "Daybook private CA for " + domain},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(authorityLife),
@@ -81,6 +86,9 @@ func ParseAuthority(pair Pair) (*Authority, error) {
 	if !certificate.IsCA {
 		return nil, errors.New("CA certificate: is not a CA's")
 	}
+	if len(certificate.URIs) != 1 {
+		return nil, errors.New("CA certificate: names no trust domain")
+	}
 	if err := samePublic(certificate, key); err != nil {
 		return nil, fmt.Errorf("CA: %w", err)
 	}
@@ -95,6 +103,9 @@ func (a *Authority) Pair() (Pair, error) {
 	}
 	return Pair{Certificate: a.Bundle(), Key: key}, nil
 }
+
+// Domain returns the trust domain that the CA was made for.
+func (a *Authority) Domain() string { return a.certificate.URIs[0].Host }
 
 // Bundle returns what a client trusts: the CA's certificate in PEM.
 func (a *Authority) Bundle() []byte { return formatCertificate(a.certificate.Raw) }
@@ -192,7 +203,7 @@ func (a *Authority) Stale(pair Pair, hosts []string, now time.Time) string {
 	if leaf.CheckSignatureFrom(a.certificate) != nil {
 		return "the certificate is not the private CA's"
 	}
-	if now.After(leaf.NotAfter.Add(-RenewBefore)) && leaf.NotAfter.Before(a.certificate.NotAfter) {
+	if a.expiring(leaf, now) {
 		return "the certificate ends " + leaf.NotAfter.UTC().Format(time.RFC3339)
 	}
 	for _, host := range hosts {
@@ -201,6 +212,18 @@ func (a *Authority) Stale(pair Pair, hosts []string, now time.Time) string {
 		}
 	}
 	return ""
+}
+
+// Expiring tells whether a pair that this authority issued ends within
+// RenewBefore. It is false for anybody else's.
+func (a *Authority) Expiring(pair Pair, now time.Time) bool {
+	leaf, err := parseCertificate(pair.Certificate)
+	return err == nil && leaf.CheckSignatureFrom(a.certificate) == nil && a.expiring(leaf, now)
+}
+
+// expiring: a new certificate would last longer.
+func (a *Authority) expiring(leaf *x509.Certificate, now time.Time) bool {
+	return now.After(leaf.NotAfter.Add(-RenewBefore)) && leaf.NotAfter.Before(a.certificate.NotAfter)
 }
 
 func formatCertificate(der []byte) []byte {

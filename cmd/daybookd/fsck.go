@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/datadir"
+)
+
+// fsckReport is what `fsck --json` prints.
+type fsckReport struct {
+	Entries       uint64  `json:"entries"`
+	OK            bool    `json:"ok"`
+	FirstBadIndex *uint64 `json:"first_bad_index,omitempty"` // where not ok
+	Reason        string  `json:"reason,omitempty"`
+}
+
+func reportOf(r ledger.FsckResult) fsckReport {
+	report := fsckReport{Entries: r.Entries, OK: r.OK}
+	if !r.OK {
+		report.FirstBadIndex, report.Reason = &r.FirstBadIndex, r.Reason
+	}
+	return report
+}
+
+func newFsckCommand() *cobra.Command {
+	var data string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "fsck --data DIR",
+		Short: "Re-derive every leaf, tile, stream and root of a log",
+		Long: `Read the whole log and compute everything again from the entries' bytes: leaf
+hashes, tiles, stream positions, runs, and the root at every commit. A log that
+is being served is checked through its admin listener, at its present size.`,
+		Example: `  daybookd fsck --data /srv/daybook
+  daybookd fsck --data /srv/daybook --json`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := dataFlag(data)
+			if err != nil {
+				return err
+			}
+			bar := newBar(cmd.ErrOrStderr())
+			report, err := check(cmd.Context(), dir, bar.show)
+			bar.end()
+			if err != nil {
+				return err
+			}
+			return report.print(cmd.OutOrStdout(), asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "data directory")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return cmd
+}
+
+// check checks a log, served or stopped.
+func check(ctx context.Context, dir datadir.Dir, progress func(done, total uint64)) (report fsckReport, err error) {
+	engine, err := openStopped(dir)
+	if isServed(err) {
+		return askFsck(ctx, dir, progress)
+	}
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	result, err := ledger.Fsck(ctx, engine, progress)
+	return reportOf(result), err
+}
+
+// askFsck has the server of a directory check it.
+func askFsck(ctx context.Context, dir datadir.Dir, progress func(done, total uint64)) (fsckReport, error) {
+	conn, err := dialAdmin(dir)
+	if err != nil {
+		return fsckReport{}, err
+	}
+	defer conn.Close()
+	stream, err := apiv1.NewAdminServiceClient(conn).Fsck(ctx, &apiv1.FsckRequest{})
+	if err != nil {
+		return fsckReport{}, adminError(dir, err)
+	}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return fsckReport{}, fmt.Errorf("the server of %s ended its check without a result", dir)
+		}
+		if err != nil {
+			return fsckReport{}, adminError(dir, err)
+		}
+		if r.GetDone() {
+			return reportOf(ledger.FsckResult{Entries: r.GetEntries(), OK: r.GetOk(), FirstBadIndex: r.GetFirstBadIndex(), Reason: r.GetReason()}), nil
+		}
+		progress(r.GetEntries(), r.GetTotal())
+	}
+}
+
+// print writes the report; one that is not good fails the command.
+func (r fsckReport) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		if err := printJSON(w, r); err != nil {
+			return err
+		}
+		if !r.OK {
+			return &silentError{errors.New(r.Reason)}
+		}
+		return nil
+	}
+	if r.OK {
+		_, err := fmt.Fprintf(w, "ok: %d entries; every leaf, tile, stream and root is as the entries say\n", r.Entries)
+		return err
+	}
+	return fmt.Errorf("the log is damaged at index %d: %s\n"+
+		"  safe: the %d entries before it\n  next: stop the server, keep this directory as evidence, and restore the newest backup",
+		*r.FirstBadIndex, r.Reason, min(*r.FirstBadIndex, r.Entries))
+}
+
+// bar is a progress bar on a terminal, and nothing elsewhere.
+type bar struct {
+	w   io.Writer
+	bar *progressbar.ProgressBar // nil before the first progress, and off a terminal
+	on  bool
+}
+
+func newBar(w io.Writer) *bar {
+	f, ok := w.(*os.File)
+	return &bar{w: w, on: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+func (b *bar) show(done, total uint64) {
+	if !b.on {
+		return
+	}
+	if b.bar == nil {
+		b.bar = progressbar.NewOptions64(int64(total), progressbar.OptionSetWriter(b.w),
+			progressbar.OptionSetDescription("checking"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+	}
+	_ = b.bar.Set64(int64(done)) // a terminal that does not take it is no reason to stop
+}
+
+func (b *bar) end() {
+	if b.bar != nil {
+		_ = b.bar.Finish()
+	}
+}

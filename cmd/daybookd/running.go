@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	"github.com/daybook-ledger/daybook/ledger/store"
+	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
+	"github.com/daybook-ledger/daybook/server"
+	"github.com/daybook-ledger/daybook/server/config"
+	"github.com/daybook-ledger/daybook/server/datadir"
+)
+
+// runningServer is a log that is served. Wait for it.
+type runningServer struct {
+	Dir       datadir.Dir
+	Origin    string
+	VKey      string
+	Addresses server.Addresses
+
+	log    *slog.Logger
+	store  *pebblestore.Store
+	ledger *ledger.Ledger
+	server *server.Server
+	done   chan struct{} // closed once everything has ended
+	err    error         // set before done is closed
+}
+
+// startServer opens a log and serves it until ctx ends. It returns once the
+// listeners accept; nothing is left behind where it fails.
+func startServer(ctx context.Context, o serveOptions) (*runningServer, error) {
+	if err := ensureLog(ctx, o); err != nil {
+		return nil, err
+	}
+	authority, err := openAuthority(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c, err := loadConfig(o, authority.Domain())
+	if err != nil {
+		return nil, err
+	}
+	log := newLogger(c.Log, o.Stderr)
+	ids, err := openIdentities(o.Dir, authority, c, log)
+	if err != nil {
+		return nil, err
+	}
+	r := &runningServer{Dir: o.Dir, log: log, done: make(chan struct{})}
+	if err := r.open(ctx, o, c, ids); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	if err := writeAddresses(o.Dir, r.Addresses); err != nil {
+		return nil, errors.Join(err, r.close())
+	}
+	go func() {
+		defer close(r.done)
+		r.err = r.run(ctx)
+	}()
+	return r, nil
+}
+
+// open opens store, ledger and listeners.
+func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Config, ids *identities) error {
+	signer, vkey, err := readSigner(o.Dir)
+	if err != nil {
+		return err
+	}
+	metrics := server.NewMetrics(version())
+	r.store, err = pebblestore.Open(pebblestore.Options{Dir: o.Dir.Store(), MustExist: true, Logger: r.log})
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%s is served already, by another daybookd: end that one first", o.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	metrics.Register(storeCollector{r.store})
+	r.ledger, err = ledger.Open(ctx, ledger.Config{
+		Store: r.store, Signer: signer, VKey: vkey,
+		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
+		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
+		Software: "daybookd " + version(), Metrics: metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	r.Origin, r.VKey = r.ledger.Origin(), vkey
+	r.server, err = server.Listen(server.Options{
+		Log: r.ledger, Config: c, Trust: ids.trust, Certificates: ids.listeners,
+		Metrics: metrics, Version: version(), Logger: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	r.Addresses = r.server.Addresses()
+	return nil
+}
+
+// close closes what was opened but never run.
+func (r *runningServer) close() error {
+	if r.server != nil {
+		r.server.Close()
+	}
+	if r.store != nil {
+		return r.store.Close()
+	}
+	return nil
+}
+
+// run serves until ctx ends: first the listeners answer what was accepted, then
+// the ledger finishes and saves its anchor, then the store is closed.
+func (r *runningServer) run(ctx context.Context) error {
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	sequencing, stopSequencing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSequencing()
+
+	sequenced := make(chan error, 1)
+	go func() {
+		err := r.ledger.Run(sequencing)
+		stopServing() // without a ledger there is nothing to serve
+		sequenced <- err
+	}()
+	ready, reason := r.ledger.Ready()
+	r.log.Info("serving", "origin", r.Origin, "size", r.ledger.Head().Size, "ready", ready, "reason", reason,
+		"ingest", r.Addresses.Ingest, "query", r.Addresses.Query, "query_http", r.Addresses.QueryHTTP)
+	err := r.server.Run(serving)
+	stopSequencing()
+	err = errors.Join(err, <-sequenced, r.store.Close())
+	r.log.Info("stopped", "size", r.ledger.Head().Size)
+	return err
+}
+
+// Done is closed once the server has ended and the directory is free.
+func (r *runningServer) Done() <-chan struct{} { return r.done }
+
+// Wait waits for the end and says why it came; nil after an orderly one.
+func (r *runningServer) Wait() error {
+	<-r.done
+	return r.err
+}
+
+// readSigner reads the log's key.
+func readSigner(dir datadir.Dir) (signer note.Signer, vkey string, err error) {
+	b, err := os.ReadFile(dir.LogVKey())
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the log's verifier key: %w", err)
+	}
+	vkey = strings.TrimSpace(string(b))
+	if b, err = os.ReadFile(dir.LogKey()); err != nil {
+		return nil, "", fmt.Errorf("reading the log's key: %w", err)
+	}
+	signer, err = note.NewSigner(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, "", fmt.Errorf("the log's key %s: %w", dir.LogKey(), err)
+	}
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, "", fmt.Errorf("the log's verifier key %s: %w", dir.LogVKey(), err)
+	}
+	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
+		return nil, "", fmt.Errorf("%s is not the key of %s: put the right one back", dir.LogKey(), dir.LogVKey())
+	}
+	return signer, vkey, nil
+}
