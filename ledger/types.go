@@ -153,16 +153,16 @@ type Head struct {
 
 // Status says how the log stands.
 type Status struct {
-	Head         Head
-	Origin       string
-	Shut         string // why the log is shut; empty: open
-	FollowerLag  uint64 // entries not yet verified from disk
-	Streams      int
-	Runs         int
-	QueueBytes   int64
-	DiskBytes    uint64
-	PublicTiles  bool
-	ClockFault   bool
-	LatenessNS   int64
-	VKey         string
+	Head        Head
+	Origin      string
+	Shut        string // why the log is shut; empty: open
+	FollowerLag uint64 // entries not yet verified from disk
+	Streams     int
+	Runs        int
+	QueueBytes  int64
+	DiskBytes   uint64
+	PublicTiles bool
+	ClockFault  bool
+	LatenessNS  int64
+	VKey        string
 }

@@ -79,10 +79,16 @@ func (w watchedFS) Remove(name string) error {
 	return w.s.diskFailed("removing a file", w.FS.Remove(name), false)
 }
 
+// List watches the operation.
+func (w watchedFS) List(dir string) ([]string, error) {
+	names, err := w.FS.List(dir)
+	return names, w.s.diskFailed("listing the directory", err, false)
+}
+
 // OpenDir watches the directory.
 func (w watchedFS) OpenDir(name string) (vfs.File, error) {
 	f, err := w.FS.OpenDir(name)
-	if err != nil {
+	if err := w.s.diskFailed("opening the directory", err, false); err != nil {
 		return nil, err
 	}
 	return watchedDir{f, w.s}, nil

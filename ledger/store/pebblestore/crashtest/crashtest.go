@@ -16,6 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -155,42 +157,79 @@ func Faults(t *testing.T, plan Plan, p Program) int {
 
 // fault makes one run and tells whether the program reached operation i.
 func fault(t *testing.T, m mode, i int, p Program) bool {
-	var mu sync.Mutex
-	n, hit, what := 0, false, ""
-	d := newDisk(func(d *Disk, op errorfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if m == persisted && !isSync(op) {
-			return nil
-		}
-		n++
-		if n-1 < i || m != forGood && n-1 > i {
-			return nil
-		}
-		if !hit {
-			hit, what = true, fmt.Sprint(op.Kind, " ", op.Path)
-		}
-		if m == persisted {
-			if err := syncFile(d.mem, op); err != nil {
-				t.Error(err)
-			}
-		}
-		return ErrInjected
-	})
+	f := &injector{t: t, mode: m, i: i}
+	d := newDisk(f.hook)
 	d.live(p.Run)
 	left, acked := d.end()
-	mu.Lock()
-	what = fmt.Sprintf("operation %d (%s) failed %s, %d acknowledged", i, what, m, acked)
-	mu.Unlock()
-	states := map[string]*vfs.MemFS{"the process died": left}
+	f.mu.Lock()
+	hit := f.hit
+	what := fmt.Sprintf("operation %d (%s) failed %s, %d acknowledged", i, f.what, m, acked)
+	f.mu.Unlock()
+	p.Check(named{t, what + "; the process died"}, left, acked)
 	if m != persisted {
-		states["power was cut"] = d.mem.CrashClone(vfs.CrashCloneCfg{})
-		states["power was cut, writes torn"] = d.mem.CrashClone(torn(uint64(i)))
-	}
-	for state, fs := range states {
-		p.Check(named{t, what + "; " + state}, fs, acked)
+		p.Check(named{t, what + "; power was cut"}, d.mem.CrashClone(vfs.CrashCloneCfg{}), acked)
+		p.Check(named{t, what + "; power was cut, writes torn"}, d.mem.CrashClone(torn(uint64(i))), acked)
 	}
 	return hit
+}
+
+// injector fails operation i.
+type injector struct {
+	t    *testing.T
+	mode mode
+	i    int
+
+	mu   sync.Mutex
+	n    int    // operations seen; guarded by mu
+	hit  bool   // guarded by mu
+	what string // the operation that failed first; guarded by mu
+}
+
+func (f *injector) hook(d *Disk, op errorfs.Op) error {
+	if !f.fails(op) {
+		return nil
+	}
+	if f.mode == persisted {
+		if err := syncFile(d.mem, op); err != nil {
+			f.t.Error(err)
+		}
+	}
+	if inCompaction() && op.Kind.ReadOrWrite() == errorfs.OpIsRead {
+		d.Fatal("") // Pebble panics when it cannot read what it compacts
+	}
+	return ErrInjected
+}
+
+func (f *injector) fails(op errorfs.Op) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mode == persisted && !isSync(op) {
+		return false
+	}
+	n := f.n
+	f.n++
+	if n < f.i || f.mode != forGood && n > f.i {
+		return false
+	}
+	if !f.hit {
+		f.hit, f.what = true, fmt.Sprint(op.Kind, " ", op.Path)
+	}
+	return true
+}
+
+// inCompaction tells whether the calling goroutine merges tables.
+func inCompaction() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.Contains(frame.Function, "pebble/v2/internal/compact.") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 func isSync(op errorfs.Op) bool {

@@ -1,0 +1,10 @@
+//go:build !e2e
+
+package ledger_test
+
+// How far apart the tried operations, crashes and flipped bytes are.
+const (
+	faultStride = 17
+	crashStride = 7
+	flipStride  = 37
+)

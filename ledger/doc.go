@@ -1,0 +1,42 @@
+// Package ledger is the one writer of a log: it admits, sequences, integrates,
+// commits and publishes entries, and reads them back with proofs.
+//
+// # The way of an append
+//
+//	caller      admit: wire grammar, fields, openings     parallel, no state
+//	sequencer   index, time, number, stream, verdict      one goroutine owns all state
+//	            leaf hashes and frames in parallel, tree
+//	            Commit: ONE synced batch                  pipelined, Engine.InFlight at most
+//	publisher   wait for the ticket, sign, swap head,     in order
+//	            wake the waiters
+//	caller      build the receipt from the published head parallel
+//	follower    re-read from disk, re-hash, index,        behind the head, derived only
+//	            snapshot runs and streams
+//
+// What waits when a commit ends forms the next commit: there are no timers.
+//
+// # Invariants
+//
+//   - durable-first: nothing leaves the ledger (receipt, repeat's answer, read,
+//     signature) before the ticket of the commit that holds it has resolved.
+//   - one-time: one log time for each commit, never going back.
+//   - one-stream: every entry is in exactly one stream, at the position that is
+//     the number of the stream's entries before it.
+//   - one-number: a run's numbers are taken once each, without holes; a repeat
+//     of the same bytes is answered with its original place, for ever.
+//   - derived: runs, streams, postings are functions of the entries; replay is
+//     the one code path that derives them, for open, follower and fsck.
+//   - poisoned: the first failed commit ends the process; what was submitted is
+//     then a prefix that holds all that was acknowledged.
+//
+// # Shut
+//
+// A log opens shut when it cannot know that it is the newest copy of itself: it
+// reads, but neither appends nor signs. See [Open].
+//
+// For example:
+//
+//	l, err := ledger.Open(ctx, ledger.Config{Store: engine, Signer: signer, VKey: vkey})
+//	go l.Run(ctx)
+//	receipt, err := l.Append(ctx, producer, ledger.Batch{Run: run, Epoch: 1, First: 1, Items: items})
+package ledger

@@ -1,0 +1,242 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/daybook-ledger/daybook/ledger/store"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+const (
+	// snapshotEvery bounds what an open replays.
+	snapshotEvery = 1 << 16
+	// snapshotIdle is how long the follower waits for more before it snapshots
+	// what is there.
+	snapshotIdle = 5 * time.Second
+	// followStep bounds what is read before the position moves.
+	followStep = 4096
+)
+
+// A follower re-reads what is published from disk, re-hashes it, derives runs,
+// streams and postings from it, and snapshots them with its position. One
+// goroutine owns it.
+type follower struct {
+	l        *Ledger
+	replay   *replay
+	snapshot uint64 // position of the newest snapshot
+	lastSnap time.Duration
+}
+
+func newFollower(l *Ledger) *follower {
+	return &follower{l: l, replay: newReplay(newState(l.engine))}
+}
+
+// load reads the newest snapshot. Whatever a crash took of it is replayed.
+func (f *follower) load(head store.Head) error {
+	row, err := f.l.engine.Get([]byte{byte(store.Position)})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	front, err := verify.ParseFrontier(row)
+	if err != nil {
+		return fmt.Errorf("follower's position: %w", err)
+	}
+	if front.Size > head.Size {
+		return fmt.Errorf("follower's position %d is ahead of the log's %d entries", front.Size, head.Size)
+	}
+	f.replay.frontier, f.snapshot = front, front.Size
+	return f.replay.state.loadStreams(func(key verify.StreamKey, fr verify.Frontier) {
+		f.replay.frontiers[key] = &fr
+	})
+}
+
+// catchUp takes the entries up to size: those the index lacks are only indexed
+// where a snapshot covers them already.
+func (f *follower) catchUp(size uint64) error {
+	from := f.replay.frontier.Size
+	if indexed := f.l.index.Position(); indexed < from {
+		if err := f.reindex(indexed, from); err != nil {
+			return err
+		}
+	}
+	err := f.l.frames.scan(from, size, func(index uint64, raw []byte) error {
+		return f.take(raw)
+	})
+	f.l.position.Store(f.replay.frontier.Size)
+	return err
+}
+
+func (f *follower) reindex(lo, hi uint64) error {
+	return f.l.frames.scan(lo, hi, func(index uint64, raw []byte) error {
+		e, ev, _, err := parseAt(index, raw)
+		if err != nil {
+			return err
+		}
+		return f.l.index.Add(index, &e, &ev)
+	})
+}
+
+func (f *follower) take(raw []byte) error {
+	index := f.replay.frontier.Size
+	if err := f.replay.apply(raw); err != nil {
+		return err
+	}
+	if f.replay.entry.Place.Kind != daybookv1.Kind_KIND_ACCESS {
+		f.replay.event = verify.EventFields{}
+	}
+	if index < f.l.index.Position() {
+		return nil
+	}
+	return f.l.index.Add(index, &f.replay.entry, &f.replay.event)
+}
+
+// run follows until ctx ends, then takes what is left and snapshots.
+func (f *follower) run(ctx context.Context) error {
+	f.lastSnap = f.l.clock.Mono()
+	f.l.streams.Store(int64(len(f.replay.state.streams)))
+	idle := time.NewTicker(snapshotIdle)
+	defer idle.Stop()
+	for {
+		change := f.l.published.wait()
+		if err := f.follow(); err != nil {
+			return f.fault(err)
+		}
+		select {
+		case <-change:
+		case <-idle.C:
+			if err := f.save(); err != nil {
+				return f.fault(err)
+			}
+		case <-ctx.Done():
+			if f.l.failure() != nil {
+				return nil
+			}
+			if err := f.follow(); err != nil {
+				return f.fault(err)
+			}
+			return f.save()
+		}
+	}
+}
+
+// fault shuts the log: what is on disk is not what was committed, or cannot be
+// read.
+func (f *follower) fault(err error) error {
+	if f.l.failure() != nil {
+		return nil // the store failed: that is already known
+	}
+	f.l.shutBecause("verification of what is on disk failed: "+err.Error(), nil)
+	var fault *FaultError
+	index := uint64(0)
+	if errors.As(err, &fault) {
+		index = fault.Index
+	}
+	f.l.fail(fmt.Errorf("following at %d: %w", index, err))
+	return err
+}
+
+// follow takes everything published, and compares the root it derived with the
+// published one before the position moves.
+func (f *follower) follow() error {
+	for {
+		head := f.l.Head()
+		from := f.replay.frontier.Size
+		if from >= head.Size {
+			return nil
+		}
+		to := min(head.Size, from+followStep)
+		if err := f.l.frames.scan(from, to, func(_ uint64, raw []byte) error { return f.take(raw) }); err != nil {
+			return err
+		}
+		if err := f.compare(from, to); err != nil {
+			return err
+		}
+		f.l.position.Store(to)
+		f.l.followed.notify()
+		f.l.streams.Store(int64(len(f.replay.state.streams)))
+		f.l.runs.Store(int64(len(f.replay.state.runs)))
+		if to-f.snapshot >= snapshotEvery {
+			if err := f.save(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// compare checks the root derived from disk against the tree of the log at that
+// size; where they differ it names the first bad entry since from.
+func (f *follower) compare(from, to uint64) error {
+	root, err := verify.RootAt(to, f.l.tiles.node)
+	if err != nil {
+		return err
+	}
+	if root == f.replay.frontier.Root() {
+		return nil
+	}
+	bad := from
+	err = f.l.frames.scan(from, to, func(index uint64, raw []byte) error {
+		want, err := f.l.tiles.node(0, index)
+		if err != nil {
+			return err
+		}
+		bad = index
+		if verify.HashLeaf(raw) != want {
+			return store.Stop
+		}
+		return nil
+	})
+	return errors.Join(&FaultError{bad, "what is on disk has another hash than what was committed"}, err)
+}
+
+// save snapshots position, touched runs and touched streams in one derived
+// batch: a crash takes all of it or nothing, and then it is replayed.
+func (f *follower) save() error {
+	if f.replay.frontier.Size == f.snapshot {
+		return nil
+	}
+	batch := f.l.engine.NewBatch()
+	for key, r := range f.replay.dirtyRuns {
+		if err := batch.Set(runKey(key), r.row()); err != nil {
+			return err
+		}
+	}
+	for key := range f.replay.dirtyStreams {
+		if err := batch.Set(streamRowKey(key), streamRow(f.replay.state.streams[key], *f.replay.frontiers[key])); err != nil {
+			return err
+		}
+	}
+	if err := batch.Set([]byte{byte(store.Position)}, f.replay.frontier.AppendBinary(nil)); err != nil {
+		return err
+	}
+	if err := f.l.engine.Derive(batch); err != nil {
+		return fmt.Errorf("snapshot at %d: %w", f.replay.frontier.Size, err)
+	}
+	f.snapshot = f.replay.frontier.Size
+	clear(f.replay.dirtyRuns)
+	clear(f.replay.dirtyStreams)
+	return nil
+}
+
+// waitFollowed waits until the follower has taken the entries below size.
+func (l *Ledger) waitFollowed(ctx context.Context, size uint64) error {
+	for {
+		change := l.followed.wait()
+		if l.position.Load() >= size {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-l.stopping:
+			return errClosing
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/daybook-ledger/daybook/ledger/index"
+	"github.com/daybook-ledger/daybook/ledger/store"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+// Entry returns the bytes of one published entry; shared, not to be modified.
+// ErrNotFound where there is none.
+func (l *Ledger) Entry(_ context.Context, at uint64) ([]byte, error) {
+	if at >= l.Head().Size {
+		return nil, ErrNotFound
+	}
+	return l.frames.entry(at)
+}
+
+// Entries calls fn for each published entry in [lo, hi), in order. The bytes
+// are valid during the call only.
+func (l *Ledger) Entries(ctx context.Context, lo, hi uint64, fn func(index uint64, entry []byte) error) error {
+	if hi > l.Head().Size || lo > hi {
+		return ErrNotFound
+	}
+	return l.frames.scan(lo, hi, func(i uint64, raw []byte) error {
+		if i%bundleWidth == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fn(i, raw)
+	})
+}
+
+// Proof returns the inclusion proof (RFC 6962) of an entry at a size.
+func (l *Ledger) Proof(_ context.Context, at, size uint64) ([]verify.Hash, error) {
+	if size > l.Head().Size || at >= size {
+		return nil, ErrNotFound
+	}
+	return verify.ProveRange(at, at+1, size, l.tiles.node)
+}
+
+// Consistency returns the consistency proof (RFC 6962) between two sizes.
+func (l *Ledger) Consistency(_ context.Context, first, second uint64) ([]verify.Hash, error) {
+	if first == 0 || first > second || second > l.Head().Size {
+		return nil, ErrNotFound
+	}
+	return verify.ProveConsistency(first, second, l.tiles.node)
+}
+
+// CheckpointAt signs again the checkpoint of a past commit and returns it with
+// its log time. ErrNotFound where no commit had that size; *ShutError while the
+// log is shut.
+func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, timeNS int64, err error) {
+	h := l.Head()
+	if size == h.Size && h.Checkpoint != nil {
+		return h.Checkpoint, h.TimeNS, nil
+	}
+	if reason := l.shutReason(); reason != "" {
+		return nil, 0, &ShutError{reason}
+	}
+	if size > h.Size {
+		return nil, 0, ErrNotFound
+	}
+	row, err := l.engine.Get(store.Commits.Key(size))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, 0, fmt.Errorf("%w: no commit had size %d", ErrNotFound, size)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	c, err := parseCommitRow(size, row)
+	if err != nil {
+		return nil, 0, err
+	}
+	root, err := verify.RootAt(size, l.tiles.node)
+	if err != nil {
+		return nil, 0, err
+	}
+	if root != c.Root {
+		return nil, 0, &FaultError{size, "the tree has another root than the commit of that size"}
+	}
+	note, err = l.sign(size, root)
+	return note, c.TimeNS, err
+}
+
+// EventIndexes returns the indexes of the entries whose event has the id, oldest
+// first, at most limit.
+func (l *Ledger) EventIndexes(ctx context.Context, eventID []byte, limit int) ([]uint64, error) {
+	h := l.Head()
+	if err := l.waitFollowed(ctx, h.Size); err != nil {
+		return nil, err
+	}
+	var out []uint64
+	var inner error
+	err := l.index.Candidates([]index.Term{index.EventIDTerm(eventID)}, 0, h.Size, false, func(i uint64) bool {
+		ev, ok, err := l.event(i)
+		if err != nil {
+			inner = err
+			return false
+		}
+		if ok && string(ev.EventID) == string(eventID) {
+			out = append(out, i)
+		}
+		return len(out) < limit
+	})
+	return out, errors.Join(err, inner)
+}
+
+// event returns the fields of the event in an entry; ok is false for other
+// kinds. The fields alias shared bytes.
+func (l *Ledger) event(at uint64) (verify.EventFields, bool, error) {
+	raw, err := l.frames.entry(at)
+	if err != nil {
+		return verify.EventFields{}, false, err
+	}
+	_, ev, ok, err := parseAt(at, raw)
+	return ev, ok, err
+}
+
+// SizeAtTime returns the size of the log before the first entry logged at or
+// after a time: the commits' times never go back, so it is a binary search.
+func (l *Ledger) SizeAtTime(_ context.Context, timeNS int64) (uint64, error) {
+	h := l.Head()
+	if timeNS > h.TimeNS {
+		return h.Size, nil
+	}
+	lo, hi := uint64(0), h.Size // entry lo-1 is before, entry hi is not
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		raw, err := l.frames.entry(mid)
+		if err != nil {
+			return 0, err
+		}
+		e, err := verify.ParseEntry(raw)
+		if err != nil {
+			return 0, &FaultError{mid, err.Error()}
+		}
+		if e.Head.LogTimeNS < timeNS {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
+}
+
+// Node returns the hash of a complete node of the published tree: leaves
+// [index<<level, (index+1)<<level). It is a verify.NodeFunc.
+func (l *Ledger) Node(level uint, index uint64) (verify.Hash, error) {
+	if level > 62 || (index+1)<<level > l.Head().Size || index >= 1<<(63-level) {
+		return verify.Hash{}, ErrNotFound
+	}
+	return l.tiles.node(level, index)
+}

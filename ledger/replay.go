@@ -1,0 +1,276 @@
+package ledger
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
+)
+
+const (
+	// FormatVersion is the version of the entry format.
+	FormatVersion = 1
+	// LatenessLimit is how long after an access its report is in time.
+	LatenessLimit = 300 * time.Second
+)
+
+// late tells whether an access is late (permanent): no backfill, occurred before
+// UTC midnight of its own log time and over 300 s before it.
+func late(p daybookv1.Provenance, occurred, logged int64) bool {
+	const day = int64(24 * time.Hour)
+	midnight := logged - logged%day
+	return p != daybookv1.Provenance_PROVENANCE_BACKFILL && occurred < midnight && logged-occurred > int64(LatenessLimit)
+}
+
+// A replay derives state from entries, in order, and refuses any entry that
+// the ledger could not have written there: the one code path by which open,
+// follower and fsck read the log. Owned by one goroutine.
+type replay struct {
+	state     *state
+	frontier  verify.Frontier
+	frontiers map[verify.StreamKey]*verify.Frontier
+	time      int64
+
+	// what was touched since the last snapshot
+	dirtyRuns    map[verify.Hash]*run
+	dirtyStreams map[verify.StreamKey]bool
+
+	entry  verify.Entry       // newest entry; aliases the bytes given
+	event  verify.EventFields // its event, where it is an access
+	leaf   verify.Hash
+	oneOff bool // the newest entry is a one-off
+}
+
+func newReplay(s *state) *replay {
+	return &replay{state: s, frontiers: map[verify.StreamKey]*verify.Frontier{},
+		dirtyRuns: map[verify.Hash]*run{}, dirtyStreams: map[verify.StreamKey]bool{}}
+}
+
+// apply takes the next entry. Its index is the frontier's size.
+func (p *replay) apply(raw []byte) error {
+	index := p.frontier.Size
+	entry, err := verify.ParseEntry(raw)
+	if err != nil {
+		return &FaultError{index, err.Error()}
+	}
+	p.entry = entry
+	if err := p.check(index); err != nil {
+		return &FaultError{index, err.Error()}
+	}
+	p.leaf = verify.HashLeaf(raw)
+	p.frontier.Append(p.leaf)
+	p.applyStream(index)
+	if err := p.applyRun(index); err != nil {
+		return &FaultError{index, err.Error()}
+	}
+	p.time = entry.Head.LogTimeNS
+	return nil
+}
+
+// check compares the heads with what the entries before call for.
+func (p *replay) check(index uint64) error {
+	head, place := &p.entry.Head, &p.entry.Place
+	switch {
+	case place.Index != index:
+		return fmt.Errorf("entry says index %d", place.Index)
+	case head.FormatVersion != FormatVersion:
+		return fmt.Errorf("format version %d", head.FormatVersion)
+	case head.LogTimeNS < p.time:
+		return errors.New("log time goes back")
+	case (place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED) != (index == 0):
+		return errors.New("origin opened is entry 0, and only that")
+	}
+	st := p.state.stream(verify.StreamKeyOf(place))
+	if place.Position != st.count || place.PreviousInStream != st.previous {
+		return fmt.Errorf("position %d after %d in its stream, previous %d, not %d", place.Position, st.count, place.PreviousInStream, st.previous)
+	}
+	if place.Kind == daybookv1.Kind_KIND_ACCESS {
+		return p.checkAccess()
+	}
+	if place.Side != 0 || place.Late || place.Verdict != 0 {
+		return fmt.Errorf("side, late or verdict of kind %v", place.Kind)
+	}
+	if ofProducer(place.Kind) && (place.Source != producerDomain(head.Producer) || place.Target != "") {
+		return fmt.Errorf("kind %v in stream %q -> %q", place.Kind, place.Source, place.Target)
+	}
+	return verify.CheckBody(place.Kind, p.entry.Body)
+}
+
+// ofProducer tells the kinds whose stream is that of the producer's domain.
+func ofProducer(k daybookv1.Kind) bool {
+	switch k {
+	case daybookv1.Kind_KIND_DECLINED, daybookv1.Kind_KIND_GAP, daybookv1.Kind_KIND_RUN_OPENED,
+		daybookv1.Kind_KIND_RUN_RESUMED, daybookv1.Kind_KIND_RUN_HEARTBEAT, daybookv1.Kind_KIND_RUN_ENDED:
+		return true
+	}
+	return false
+}
+
+func (p *replay) checkAccess() error {
+	head, place := &p.entry.Head, &p.entry.Place
+	ev, err := verify.ParseEvent(p.entry.Body)
+	if err != nil {
+		return err
+	}
+	p.event = ev
+	source, target := verify.CanonicalDomain(ev.SourceDomain), verify.CanonicalDomain(ev.TargetDomain)
+	if resolved, _ := p.state.resolve(source, target); place.Source != source || place.Target != resolved {
+		return fmt.Errorf("stream %s -> %s, not %s -> %s", place.Source, place.Target, source, resolved)
+	}
+	if place.Side != ev.Side || place.Late != late(head.Provenance, ev.OccurredAtNS, head.LogTimeNS) {
+		return errors.New("side or late differs from the event")
+	}
+	if v := domains.Evaluate(head.RulesVersion, place.Source, place.Target, ev.Decision, ev.Outcome); v != place.Verdict {
+		return fmt.Errorf("verdict %v, not %v", place.Verdict, v)
+	}
+	return nil
+}
+
+func (p *replay) applyStream(index uint64) {
+	key := verify.StreamKeyOf(&p.entry.Place)
+	st := p.state.stream(key)
+	st.count++
+	st.previous = index + 1
+	f := p.frontiers[key]
+	if f == nil {
+		f = new(verify.Frontier)
+		p.frontiers[key] = f
+	}
+	f.Append(p.leaf)
+	p.dirtyStreams[key] = true
+}
+
+func (p *replay) applyRun(index uint64) error {
+	head, place := &p.entry.Head, &p.entry.Place
+	p.oneOff = false
+	if place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED {
+		return nil
+	}
+	r, err := p.state.run(head.Producer, head.Run)
+	switch {
+	case errors.Is(err, ErrNoRun) && place.Kind == daybookv1.Kind_KIND_RUN_OPENED:
+		r = &run{producer: string([]byte(head.Producer)), id: head.Run, provenance: head.Provenance, opened: index,
+			hash: verify.RunStart(head.Producer, head.Run)}
+		p.state.runs[r.key()] = r
+	case errors.Is(err, ErrNoRun) && place.Kind == daybookv1.Kind_KIND_ACCESS && place.Number == 1 &&
+		place.PreviousInRun == 0 && verify.OneOffRunID(head.Producer, p.event.EventID) == head.Run:
+		p.oneOff = true
+		return nil
+	case err != nil:
+		return err
+	}
+	if place.PreviousInRun != r.previous || head.Provenance != r.provenance {
+		return fmt.Errorf("previous in run %d, not %d, or another provenance", place.PreviousInRun, r.previous)
+	}
+	if err := r.take(place.Kind, head.Epoch, place.Number, p.entry.Body, sha256.Sum256(p.entry.Body)); err != nil {
+		return err
+	}
+	r.previous = index + 1
+	p.dirtyRuns[r.key()] = r
+	return nil
+}
+
+// take moves the run over one entry of the given kind, number and body.
+func (r *run) take(kind daybookv1.Kind, epoch, number uint64, body []byte, sum verify.Hash) error {
+	if verify.TakesNumber(kind) {
+		if r.ended || epoch != r.epoch || number != r.last+1 {
+			return fmt.Errorf("number %d in epoch %d of a run at %d in epoch %d", number, epoch, r.last, r.epoch)
+		}
+		r.hash = verify.RunNext(r.hash, number, sum)
+		r.last = number
+		if kind != daybookv1.Kind_KIND_GAP {
+			return nil
+		}
+		var gap daybookv1.Gap
+		if err := proto.Unmarshal(body, &gap); err != nil {
+			return err
+		}
+		if gap.First != number || gap.Last < number {
+			return fmt.Errorf("gap %d..%d under number %d", gap.First, gap.Last, number)
+		}
+		r.last = gap.Last
+		return nil
+	}
+	if number != 0 {
+		return fmt.Errorf("kind %v takes no number", kind)
+	}
+	return r.takeControl(kind, epoch, body)
+}
+
+func (r *run) takeControl(kind daybookv1.Kind, epoch uint64, body []byte) error {
+	switch kind {
+	case daybookv1.Kind_KIND_RUN_OPENED:
+		var m daybookv1.RunOpened
+		if err := proto.Unmarshal(body, &m); err != nil {
+			return err
+		}
+		if r.epoch != 0 || epoch != 1 || verify.Hash(m.Run) != r.id || m.Provenance != r.provenance {
+			return errors.New("run opened twice, or differs from its heads")
+		}
+		r.epoch = 1
+		return r.setCertificate(m.Certificate)
+	case daybookv1.Kind_KIND_RUN_RESUMED:
+		var m daybookv1.RunResumed
+		if err := proto.Unmarshal(body, &m); err != nil {
+			return err
+		}
+		if r.ended || epoch != r.epoch+1 || m.Epoch != epoch || m.Last != r.last || verify.Hash(m.Hash) != r.hash {
+			return errors.New("run resumed differs from the run")
+		}
+		r.epoch = epoch
+		return r.setCertificate(m.Certificate)
+	case daybookv1.Kind_KIND_RUN_HEARTBEAT:
+		var m daybookv1.RunHeartbeat
+		if err := proto.Unmarshal(body, &m); err != nil {
+			return err
+		}
+		return r.checkSigned(epoch, m.Last, m.Hash, m.Epoch, m.Signature, verify.HeartbeatMessage)
+	case daybookv1.Kind_KIND_RUN_ENDED:
+		var m daybookv1.RunEnded
+		if err := proto.Unmarshal(body, &m); err != nil {
+			return err
+		}
+		if err := r.checkSigned(epoch, m.Last, m.Hash, m.Epoch, m.Signature, verify.EndMessage); err != nil {
+			return err
+		}
+		r.ended = true
+		return nil
+	default:
+		return fmt.Errorf("kind %v in a run", kind)
+	}
+}
+
+// setCertificate notes the key that signs heartbeats and end.
+func (r *run) setCertificate(der []byte) error {
+	if len(der) == 0 {
+		return nil
+	}
+	spki, err := verify.CertificateSPKI(der)
+	if err != nil {
+		return err
+	}
+	r.spki = append([]byte(nil), spki...)
+	return nil
+}
+
+// errState: a heartbeat or end that does not say where the run stands.
+var errState = errors.New("last number, running hash or epoch differ from the run")
+
+func (r *run) checkSigned(epoch, last uint64, hash []byte, said uint64, sig []byte, message func(verify.Hash, uint64, uint64) []byte) error {
+	if r.ended || epoch != r.epoch || said != epoch || last != r.last || verify.Hash(hash) != r.hash {
+		return errState
+	}
+	if len(sig) == 0 {
+		return nil
+	}
+	if err := verify.CheckRunSignature(r.spki, message(r.hash, last, epoch), sig); err != nil {
+		return fmt.Errorf("producer's signature: %w", err)
+	}
+	return nil
+}

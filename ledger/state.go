@@ -1,0 +1,212 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/daybook-ledger/daybook/ledger/store"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+// maxTargets bounds the distinct targets of one source since entry 0; what
+// comes after goes to overflowTarget.
+const (
+	maxTargets     = 1024
+	overflowTarget = "?overflow"
+)
+
+// A run is one life of one producer as the entries tell it.
+type run struct {
+	producer   string
+	id         verify.Hash
+	provenance daybookv1.Provenance
+	epoch      uint64
+	last       uint64      // last number taken
+	hash       verify.Hash // running hash at last
+	opened     uint64      // index of the run opened entry
+	previous   uint64      // index of the newest entry, plus 1
+	ended      bool
+	spki       []byte // of the newest certificate; empty: signs nothing
+}
+
+// key names the run in memory and in the store.
+func (r *run) key() verify.Hash { return verify.RunStart(r.producer, r.id) }
+
+// A stream is the tail of one stream.
+type stream struct {
+	count    uint64
+	previous uint64 // index of the newest entry, plus 1
+}
+
+// state is what the ledger must know of the entries before an entry to place
+// it: a function of the entries. The sequencer owns one, the follower another,
+// derived anew from what is on disk.
+type state struct {
+	engine  store.Engine         // of the run snapshots; nil: there are none
+	runs    map[verify.Hash]*run // by key; those touched since the last snapshot, at least
+	streams map[verify.StreamKey]*stream
+	targets map[string]map[string]bool // distinct targets of each source
+}
+
+func newState(engine store.Engine) *state {
+	return &state{engine: engine, runs: map[verify.Hash]*run{}, streams: map[verify.StreamKey]*stream{},
+		targets: map[string]map[string]bool{}}
+}
+
+// run returns the run, from memory or its snapshot; ErrNoRun where there is
+// none.
+func (s *state) run(producer string, id verify.Hash) (*run, error) {
+	key := verify.RunStart(producer, id)
+	if r := s.runs[key]; r != nil {
+		return r, nil
+	}
+	if s.engine == nil {
+		return nil, ErrNoRun
+	}
+	raw, err := s.engine.Get(runKey(key))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrNoRun
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseRun(raw)
+	if err != nil {
+		return nil, err
+	}
+	s.runs[key] = r
+	return r, nil
+}
+
+// stream returns the stream, new where it is the first time.
+func (s *state) stream(key verify.StreamKey) *stream {
+	st := s.streams[key]
+	if st == nil {
+		st = new(stream)
+		s.streams[key] = st
+	}
+	return st
+}
+
+// resolve returns the stream target id of an access: target, or overflowTarget
+// where source has too many targets. It notes the target. first says that it is
+// the first overflow of the source.
+func (s *state) resolve(source, target string) (id string, first bool) {
+	seen := s.targets[source]
+	if seen[target] {
+		return target, false
+	}
+	if len(seen) >= maxTargets {
+		first = !seen[overflowTarget]
+		target = overflowTarget
+	}
+	s.note(source, target)
+	return target, first
+}
+
+func (s *state) note(source, target string) {
+	seen := s.targets[source]
+	if seen == nil {
+		seen = map[string]bool{}
+		s.targets[source] = seen
+	}
+	seen[target] = true
+}
+
+// loadStreams reads the snapshots of all streams, with their frontiers where
+// the caller wants them.
+func (s *state) loadStreams(each func(key verify.StreamKey, f verify.Frontier)) error {
+	lo, hi := store.Streams.Range()
+	return s.engine.Scan(lo, hi, func(key, value []byte) error {
+		k := verify.StreamKey(key[1:])
+		kind, source, target, _, _, err := verify.ParseStreamKey([]byte(k))
+		if err != nil {
+			return fmt.Errorf("stream snapshot %x: %w", key, err)
+		}
+		if len(value) < 8 {
+			return fmt.Errorf("stream snapshot %x: %d bytes", key, len(value))
+		}
+		f, err := verify.ParseFrontier(value[8:])
+		if err != nil {
+			return fmt.Errorf("stream snapshot %x: %w", key, err)
+		}
+		s.streams[k] = &stream{count: f.Size, previous: binary.BigEndian.Uint64(value)}
+		if kind == daybookv1.Kind_KIND_ACCESS {
+			s.note(source, target)
+		}
+		if each != nil {
+			each(k, f)
+		}
+		return nil
+	})
+}
+
+func runKey(key verify.Hash) []byte { return append([]byte{byte(store.Runs)}, key[:]...) }
+
+func streamRowKey(key verify.StreamKey) []byte {
+	return append([]byte{byte(store.Streams)}, key...)
+}
+
+func streamRow(st *stream, f verify.Frontier) []byte {
+	return f.AppendBinary(binary.BigEndian.AppendUint64(nil, st.previous))
+}
+
+// row is the snapshot of a run: fixed fields, then producer and SPKI behind
+// their u16 lengths.
+func (r *run) row() []byte {
+	b := make([]byte, 0, 128+len(r.producer)+len(r.spki))
+	b = append(b, r.id[:]...)
+	b = append(b, r.hash[:]...)
+	b = append(b, byte(r.provenance), flag(r.ended))
+	for _, v := range []uint64{r.epoch, r.last, r.opened, r.previous} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	b = append(binary.BigEndian.AppendUint16(b, uint16(len(r.producer))), r.producer...)
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(r.spki))), r.spki...)
+}
+
+const runRowFixed = 32 + 32 + 2 + 4*8
+
+var errRunRow = errors.New("run snapshot is damaged")
+
+func parseRun(b []byte) (*run, error) {
+	if len(b) < runRowFixed+2 {
+		return nil, errRunRow
+	}
+	r := &run{provenance: daybookv1.Provenance(b[64]), ended: b[65] == 1}
+	copy(r.id[:], b)
+	copy(r.hash[:], b[32:])
+	for i, v := range []*uint64{&r.epoch, &r.last, &r.opened, &r.previous} {
+		*v = binary.BigEndian.Uint64(b[66+8*i:])
+	}
+	producer, b, ok := cutPart(b[runRowFixed:])
+	if !ok {
+		return nil, errRunRow
+	}
+	spki, b, ok := cutPart(b)
+	if !ok || len(b) != 0 {
+		return nil, errRunRow
+	}
+	r.producer, r.spki = string(producer), append([]byte(nil), spki...)
+	return r, nil
+}
+
+func cutPart(b []byte) (part, rest []byte, ok bool) {
+	if len(b) < 2 {
+		return nil, nil, false
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if len(b) < 2+n {
+		return nil, nil, false
+	}
+	return b[2 : 2+n], b[2+n:], true
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,65 @@
+package ledger
+
+import (
+	"time"
+)
+
+const (
+	// clockSlack is how far the wall clock may run ahead of what elapsed.
+	clockSlack = time.Second
+	// clockFault is the disagreement of wall and monotonic clock from which on
+	// no entry is taken.
+	clockFault = 10 * time.Second
+	// clockBehind and clockAhead bound the wall clock at start against the last
+	// entry's time.
+	clockBehind = 10 * time.Second
+	clockAhead  = 30 * 24 * time.Hour
+)
+
+// SystemClock is the machine's clock.
+func SystemClock() Clock {
+	start := time.Now()
+	return Clock{
+		Wall: func() int64 { return time.Now().UnixNano() },
+		Mono: func() time.Duration { return time.Since(start) },
+	}
+}
+
+// A timekeeper gives each commit its log time (permanent): expected = time of
+// the first commit after open + monotonic time elapsed since; time = max(last,
+// min(wall, expected + 1 s)). Owned by the sequencer.
+type timekeeper struct {
+	clock   Clock
+	last    int64 // time of the last commit
+	started bool
+	first   int64         // time of the first commit after open
+	mono    time.Duration // monotonic time of that commit
+}
+
+// next returns the time of the next commit, or ErrClock where the wall clock is
+// off by over 10 s from expected.
+func (k *timekeeper) next() (int64, error) {
+	wall, mono := k.clock.Wall(), k.clock.Mono()
+	if !k.started {
+		k.started = true
+		k.first, k.mono = max(k.last, wall), mono
+		k.last = k.first
+		return k.first, nil
+	}
+	expected := k.first + int64(mono-k.mono)
+	if off := wall - expected; off > int64(clockFault) || off < -int64(clockFault) {
+		return 0, ErrClock
+	}
+	k.last = max(k.last, min(wall, expected+int64(clockSlack)))
+	return k.last, nil
+}
+
+// checkStart returns a *ClockError where the wall clock is implausible against
+// the time of the last entry.
+func checkStart(clock Clock, last int64, dev bool) error {
+	wall := clock.Wall()
+	if last == 0 || (wall >= last-int64(clockBehind) && (dev || wall <= last+int64(clockAhead))) {
+		return nil
+	}
+	return &ClockError{Last: time.Unix(0, last), Wall: time.Unix(0, wall)}
+}
