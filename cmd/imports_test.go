@@ -133,10 +133,11 @@ func TestOnlyOurs(t *testing.T) {
 	}
 }
 
-// TestEngineIsWiredInCmd checks that only programs choose the engine.
+// TestEngineIsWiredInCmd checks that only programs, and packages that serve
+// tests (storetest, ledgertest), choose the engine.
 func TestEngineIsWiredInCmd(t *testing.T) {
 	for path, p := range listPackages(t) {
-		if strings.HasPrefix(path, module+"/") && !strings.HasPrefix(path, module+"/cmd/") &&
+		if strings.HasPrefix(path, module+"/") && !strings.HasPrefix(path, module+"/cmd/") && !strings.HasSuffix(path, "test") &&
 			slices.Contains(p.Imports, module+"/ledger/store/pebblestore") {
 			t.Errorf("%s imports the embedded engine; only cmd and tests do", trim(path))
 		}

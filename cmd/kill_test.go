@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/daybook-ledger/daybook/verify"
 )
 
 // TestKill is the short form of TestKillFiftyTimes.
@@ -62,7 +64,7 @@ func verifyFiles(t *testing.T, profilePath string, receipts []kept) {
 	t.Helper()
 	dir := t.TempDir()
 	policy := filepath.Join(t.TempDir(), "policy.txt")
-	text := must(t, "daybook", "checkpoint", "--policy", "--profile", profilePath)
+	text := verify.FormatPolicy(loadProfile(t, profilePath).VKey)
 	if err := os.WriteFile(policy, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

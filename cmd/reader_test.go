@@ -16,6 +16,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/client"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -70,6 +71,19 @@ func tlsConfig(t *testing.T, profile *client.Profile) *tls.Config {
 		t.Fatal(err)
 	}
 	return &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{own}, MinVersion: tls.VersionTLS13}
+}
+
+// first reads entry 0, which a log serves even while it is shut.
+func (r *reader) first() []byte {
+	r.t.Helper()
+	page, err := r.query.ListEntries(r.context(), &apiv1.ListEntriesRequest{Ascending: true, PageSize: 1})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if len(page.Entries) != 1 || page.Entries[0].Place.GetKind() != daybookv1.Kind_KIND_ORIGIN_OPENED {
+		r.t.Fatalf("the first entry is %v", page.Entries)
+	}
+	return page.Entries[0].Entry
 }
 
 // checkpoint returns the newest checkpoint, its signature checked.

@@ -119,7 +119,7 @@ func wantShut(t *testing.T, d *daemon, state, why string) {
 	if !strings.Contains(status.Shut, why) {
 		t.Errorf("status says %q, want a word of the %s", status.Shut, why)
 	}
-	must(t, "daybook", "get", "0", "--profile", d.profile())
+	newReader(t, d.profile()).first()
 }
 
 // wantFork lets a producer return that has seen more than the log has.
