@@ -87,6 +87,10 @@ func (d Dir) Config() string { return d.join("config.yaml") }
 // ForkEvidence is the directory of notes that prove a fork.
 func (d Dir) ForkEvidence() string { return d.join("fork-evidence") }
 
+// SealKeys is the directory of the keys under which openings of sealed values
+// are kept; leave it out of backups of the log.
+func (d Dir) SealKeys() string { return d.join("seal-keys") }
+
 // Anchor is the file of the newest checkpoint, beside the directory.
 func (d Dir) Anchor() string { return string(d) + ".anchor" }
 
