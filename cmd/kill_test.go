@@ -23,7 +23,7 @@ func killCycles(t *testing.T, cycles int) {
 	l := startLoad(t, d.profile(), 4)
 	a := auditor{t: t}
 	for range cycles {
-		l.await(1 + rand.IntN(200))
+		l.await(1 + rand.IntN(2<<rand.IntN(11)))
 		d.kill()
 		d = serve(t, dir, flags...)
 		a.audit(newReader(t, d.profile()), l.await(1))

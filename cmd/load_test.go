@@ -84,24 +84,34 @@ func startLoad(t *testing.T, profilePath string, producers int) *load {
 	return l
 }
 
-// produce appends batches of one to twenty events until ctx ends.
+// produce appends batches of one to twenty events until ctx ends: every other
+// producer one batch at a time, the others over a stream with several in flight.
 func (l *load) produce(ctx context.Context, c *client.Client, producer int) error {
 	run, err := c.OpenRun(ctx, client.RunOptions{Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND})
 	if err != nil {
 		return err
 	}
-	for sent := 0; ; {
-		var items []client.Item
-		var ids []string
+	sent := 0
+	next := func() (items []client.Item, ids []string, err error) {
 		for range 1 + rand.IntN(20) {
 			sent++
 			id := fmt.Sprintf("p%d-%d", producer, sent)
 			body, err := event(id)
 			if err != nil {
-				return err
+				return nil, nil, err
 			}
 			ids = append(ids, id)
 			items = append(items, client.Event(body))
+		}
+		return items, ids, nil
+	}
+	if producer%2 == 1 {
+		return l.stream(ctx, run, next)
+	}
+	for {
+		items, ids, err := next()
+		if err != nil {
+			return err
 		}
 		receipt, err := run.Append(ctx, items...)
 		if err != nil {
@@ -111,6 +121,39 @@ func (l *load) produce(ctx context.Context, c *client.Client, producer int) erro
 			return err
 		}
 	}
+}
+
+// stream appends what next makes with several batches in flight.
+func (l *load) stream(ctx context.Context, run *client.Run, next func() ([]client.Item, []string, error)) error {
+	type sent struct {
+		pending *client.Pending
+		ids     []string
+	}
+	return run.Stream(ctx, client.StreamOptions{Batch: 20, InFlight: 4}, func(ctx context.Context, s *client.Stream) error {
+		var open []sent
+		for {
+			items, ids, err := next()
+			if err != nil {
+				return err
+			}
+			pending, err := s.Submit(ctx, items...)
+			if err != nil {
+				return err
+			}
+			open = append(open, sent{pending, ids})
+			if len(open) < 8 {
+				continue
+			}
+			receipt, err := open[0].pending.Wait(ctx)
+			if err != nil {
+				return err
+			}
+			if err := l.keep(run.ID(), receipt, open[0].ids); err != nil {
+				return err
+			}
+			open = open[1:]
+		}
+	})
 }
 
 // keep puts the receipt of each event away.
