@@ -35,11 +35,11 @@ func (l *Ledger) Append(ctx context.Context, producer Producer, b Batch) (*Recei
 // in the order of these calls.
 func (l *Ledger) AppendAsync(_ context.Context, producer Producer, b Batch) (*Pending, error) {
 	items, size, err := admit(producer, b.First, b.Items)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = l.vaultFor(items)
 	}
-	if err := l.vaultFor(items); err != nil {
-		return nil, err
+	if err != nil {
+		return nil, l.refused(producer, err)
 	}
 	w := &work{op: opAppend, producer: producer, run: b.Run, epoch: b.Epoch, first: b.First, items: items, bytes: size}
 	if err := l.queue.push(w); err != nil {
@@ -53,10 +53,11 @@ func (p *Pending) Wait(ctx context.Context) (*Receipt, error) {
 	err := p.w.wait(ctx)
 	var repeat *errRepeat
 	if errors.As(err, &repeat) {
-		return p.l.repeat(ctx, p.w, repeat)
+		r, err := p.l.repeat(ctx, p.w, repeat)
+		return r, p.l.refused(p.w.producer, err)
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.l.refused(p.w.producer, err)
 	}
 	return p.l.receipt(p.w)
 }
@@ -67,7 +68,7 @@ func (l *Ledger) AppendOneOff(ctx context.Context, producer Producer, item Item)
 	for {
 		items, size, err := admit(producer, 1, []Item{item})
 		if err != nil {
-			return nil, err
+			return nil, l.refused(producer, err)
 		}
 		if items[0].kind != daybookv1.Kind_KIND_ACCESS {
 			return nil, refuse(1, item.Body, &verify.FieldError{Field: "kind", Reason: "a one-off is an event"})

@@ -52,6 +52,7 @@ func (f *follower) load(head store.Head) error {
 		return fmt.Errorf("follower's position %d is ahead of the log's %d entries", front.Size, head.Size)
 	}
 	f.replay.frontier, f.snapshot = front, front.Size
+	f.l.saved.Store(front.Size)
 	return f.replay.state.loadStreams(func(key verify.StreamKey, fr verify.Frontier) {
 		f.replay.frontiers[key] = &fr
 	})
@@ -219,8 +220,10 @@ func (f *follower) save() error {
 		return fmt.Errorf("snapshot at %d: %w", f.replay.frontier.Size, err)
 	}
 	f.snapshot = f.replay.frontier.Size
+	f.l.saved.Store(f.snapshot)
 	clear(f.replay.dirtyRuns)
 	clear(f.replay.dirtyStreams)
+	f.replay.state.forget(f.snapshot)
 	return nil
 }
 

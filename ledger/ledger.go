@@ -49,16 +49,18 @@ type Ledger struct {
 	position  atomic.Uint64
 	streams   atomic.Int64
 	runs      atomic.Int64
+	saved     atomic.Uint64 // position of the newest snapshot
 
 	stopping chan struct{} // closed when Run begins to end
 	timers   sync.WaitGroup
-	alerts   sync.WaitGroup
 
 	mu      sync.Mutex
 	shut    string // why the log is shut; guarded by mu
 	clockAt string // why the clock is at fault; guarded by mu
 	fatal   error  // the first failure of the engine; guarded by mu
 	alerted map[verify.Hash]bool
+
+	refusals refusals
 
 	seq    *sequencer // owned by Run
 	follow *follower  // owned by Run
@@ -81,12 +83,17 @@ func (l *Ledger) Run(ctx context.Context) error {
 	for _, e := range l.opened {
 		l.enqueueOwn(e)
 	}
+	refuse, endRefusals := context.WithCancel(work)
+	defer endRefusals()
+	var refusing sync.WaitGroup
+	refusing.Go(func() { l.writeRefusals(refuse) })
 	select {
 	case <-ctx.Done():
 	case <-l.stopping:
 	}
 	l.stop()
-	l.alerts.Wait()
+	endRefusals()
+	refusing.Wait()
 	l.queue.close(errClosing)
 	err := front.Wait()
 	l.timers.Wait()

@@ -79,6 +79,10 @@ func (q *sequencer) begin() error {
 		return err
 	}
 	q.l.clockRight()
+	if saved := q.l.saved.Load(); saved != q.forgot {
+		q.state.forget(saved)
+		q.forgot = saved
+	}
 	q.cohort = newCohort(q.head.Size, now)
 	return nil
 }

@@ -80,6 +80,22 @@ func (s *state) run(producer string, id verify.Hash) (*run, error) {
 	return r, nil
 }
 
+// maxRuns bounds the runs kept in memory for nothing but speed.
+const maxRuns = 1 << 14
+
+// forget drops runs whose snapshot is as new as they are; they are read again
+// when they are needed.
+func (s *state) forget(snapshot uint64) {
+	if len(s.runs) <= maxRuns {
+		return
+	}
+	for key, r := range s.runs {
+		if r.previous <= snapshot {
+			delete(s.runs, key)
+		}
+	}
+}
+
 // stream returns the stream, new where it is the first time.
 func (s *state) stream(key verify.StreamKey) *stream {
 	st := s.streams[key]

@@ -144,6 +144,11 @@ func (f *watchedFile) Write(p []byte) (int, error) {
 	return n, f.check("writing", err)
 }
 
+// Preallocate watches the operation: Pebble takes its error for one of Write.
+func (f *watchedFile) Preallocate(offset, length int64) error {
+	return f.check("reserving space for", f.File.Preallocate(offset, length))
+}
+
 // Sync watches the operation.
 func (f *watchedFile) Sync() error { return f.check("syncing", f.File.Sync()) }
 
