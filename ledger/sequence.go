@@ -42,6 +42,7 @@ type sequencer struct {
 	cohort  *cohort                                  // being built
 	key     []byte                                   // scratch
 	broken  bool                                     // a commit failed: nothing is submitted any more
+	forgot  uint64                                   // snapshot up to which runs were forgotten
 }
 
 func (q *sequencer) loop() {
