@@ -50,6 +50,9 @@ func readAll(t testing.TB, m *mapping.Mapping, file []byte) []mapping.Record {
 	for r := m.NewReader(bytes.NewReader(whole), sha256.Sum256(whole)); ; {
 		record, err := r.Next()
 		if errors.Is(err, io.EOF) {
+			if _, again := r.Next(); !errors.Is(again, io.EOF) {
+				t.Fatalf("behind the end: %v", again)
+			}
 			return records
 		}
 		if err != nil {

@@ -21,8 +21,10 @@ type Reader struct {
 	// array decodes the elements of a native file; nil for JSON lines.
 	array *json.Decoder
 	begun bool
-	next  uint64
-	file  [32]byte
+	// over is what Next answers from now on; nil: there may be more.
+	over error
+	next uint64
+	file [32]byte
 }
 
 // NewReader returns a reader of the decompressed bytes of a file. The digest of
@@ -49,25 +51,34 @@ func Decompress(file io.Reader) (io.Reader, error) {
 	return out, nil
 }
 
-// Next returns the next record, or io.EOF behind the last. The bytes of the
-// record are the caller's.
+// Next returns the next record, or io.EOF behind the last; after an error, the
+// same again. The bytes of the record are the caller's.
 func (r *Reader) Next() (Record, error) {
+	if r.over != nil {
+		return Record{}, r.over
+	}
+	record, err := r.read()
+	if err != nil {
+		r.over = err
+		return Record{}, err
+	}
+	record.Number, record.File = r.next, r.file
+	r.next++
+	return record, nil
+}
+
+// read reads the next record, of a native file or of lines.
+func (r *Reader) read() (Record, error) {
 	if !r.begun {
 		r.begun = true
 		if err := r.begin(); err != nil {
 			return Record{}, err
 		}
 	}
-	record, err := r.element()
-	if r.array == nil {
-		record, err = r.line()
+	if r.array != nil {
+		return r.element()
 	}
-	if err != nil {
-		return Record{}, err
-	}
-	record.Number, record.File = r.next, r.file
-	r.next++
-	return record, nil
+	return r.line()
 }
 
 // begin skips a byte order mark, and tells a native file from lines.
@@ -103,9 +114,6 @@ func (r *Reader) begin() error {
 
 // element returns the next element of a native file's array.
 func (r *Reader) element() (Record, error) {
-	if r.array == nil {
-		return Record{}, nil
-	}
 	if !r.array.More() {
 		return Record{}, r.end()
 	}
