@@ -55,6 +55,8 @@ func print(in io.Reader) error {
 			if !strings.HasPrefix(e.Output, "PASS") {
 				fmt.Print(e.Output)
 			}
+		case e.Action == "output" && strings.Contains(e.Output, "ns/op"):
+			fmt.Printf("%s %s", e.Test, strings.TrimLeft(strings.TrimPrefix(e.Output, e.Test), " \t"))
 		case e.Action == "output":
 			n := name{e.Package, e.Test}
 			held[n] = append(held[n], e.Output)
@@ -72,6 +74,9 @@ func print(in io.Reader) error {
 		return err
 	}
 	for n, lines := range held { // a test that a panic or a time limit cut off
+		if strings.HasPrefix(n.test, "Benchmark") && !failed {
+			continue // nothing more is said of one that works
+		}
 		fmt.Printf("--- no result: %s of %s\n%s", n.test, n.pkg, strings.Join(lines, ""))
 	}
 	if failed {
@@ -92,8 +97,11 @@ func count(paths []string) error {
 		err = read(f, func(e event) {
 			// A package that fails by itself, without a test, counts as one.
 			if e.Test != "" || e.Action == "fail" {
-				n := name{e.Package, e.Test}
-				worst[n] = max(worst[n], rank[e.Action])
+				n, r := name{e.Package, e.Test}, rank[e.Action]
+				if strings.HasPrefix(e.Test, "Benchmark") && e.Action == "run" {
+					r = 2 // nothing more is said of one that works
+				}
+				worst[n] = max(worst[n], r)
 			}
 		}, func(string) {})
 		f.Close()
