@@ -251,3 +251,36 @@ func TestChanged(t *testing.T) {
 		t.Errorf("a file that changed gives %v", err)
 	}
 }
+
+// TestConflict reports a run of the file's name that holds other bytes.
+func TestConflict(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text, want string
+	}{
+		"other bytes": {strings.ReplaceAll(lines, "DOM2", "DOM9"), "maps it otherwise"},
+		"too many":    {lines + lines, "which has 9"},
+	} {
+		c := startLog(t).dial(t)
+		f, other := file(t, "lanl-auth", lines), file(t, "lanl-auth", tt.text)
+		other.Digest = f.Digest // as if another program had mapped the file
+		options := importer.Options{OnReceipt: func(*client.Receipt) error { return nil }}
+		if _, err := importer.Run(t.Context(), c, other, options); err == nil || !strings.Contains(err.Error(), "changed") {
+			t.Fatalf("%s: preparing: %v", name, err)
+		}
+		_, err := importer.Run(t.Context(), c, f, importer.Options{})
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error is %v, want one with %q", name, err, tt.want)
+		}
+	}
+}
+
+// TestOptions refuses what makes no sense before anything is sent.
+func TestOptions(t *testing.T) {
+	if _, err := importer.Run(t.Context(), nil, file(t, "lanl-auth", lines), importer.Options{Batch: 5000}); err == nil {
+		t.Error("a batch of 5,000 is accepted")
+	}
+	got, err := importer.Run(t.Context(), nil, file(t, "lanl-auth", " \n"), importer.Options{})
+	if err != nil || got.Accepted+got.Duplicates+got.Skipped != 0 {
+		t.Errorf("an empty file gives %v, %v", got, err)
+	}
+}

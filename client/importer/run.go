@@ -38,7 +38,7 @@ type Options struct {
 	OnProgress func(records uint64)
 }
 
-// Run imports a file. With an error the summary says how far it came: importing
+// Run imports a file; of one without records nothing is sent. With an error the summary says how far it came: importing
 // the file again goes on from there.
 func Run(ctx context.Context, c *client.Client, f *File, o Options) (*Summary, error) {
 	if o.Provenance == daybookv1.Provenance_PROVENANCE_UNSPECIFIED {
@@ -78,7 +78,7 @@ type importing struct {
 // all opens the run, sends what it holds again, sends the rest, and ends it.
 func (i *importing) all(ctx context.Context, c *client.Client) error {
 	if i.file.Records == 0 {
-		return errors.New("it holds no records")
+		return nil
 	}
 	m := i.file.mapping
 	run, err := c.OpenRun(ctx, client.RunOptions{
