@@ -56,7 +56,10 @@ func print(in io.Reader) error {
 				fmt.Print(e.Output)
 			}
 		case e.Action == "output" && strings.Contains(e.Output, "ns/op"):
-			fmt.Printf("%s %s", e.Test, strings.TrimLeft(strings.TrimPrefix(e.Output, e.Test), " \t"))
+			if !strings.HasPrefix(e.Output, "Benchmark") { // its name was said alone
+				fmt.Print(e.Test)
+			}
+			fmt.Print(e.Output)
 		case e.Action == "output":
 			n := name{e.Package, e.Test}
 			held[n] = append(held[n], e.Output)
