@@ -33,6 +33,10 @@ func (s *ingest) AppendStream(stream grpc.BidiStreamingServer[apiv1.AppendStream
 	}
 	s.metrics.streams.Inc()
 	defer s.metrics.streams.Dec()
+	if err := stream.SendHeader(nil); err != nil { // the stream is open, before its first answer
+		release()
+		return err
+	}
 
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()

@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -72,7 +75,7 @@ func (s *Server) newREST() (http.Handler, error) {
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithMetadata(forwardIdentity),
-		runtime.WithUnescapingMode(runtime.UnescapingModeAllCharacters),
+		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 	)
 	if err := gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn); err != nil {
 		return nil, fmt.Errorf("registering REST: %w", err)
@@ -83,7 +86,23 @@ func (s *Server) newREST() (http.Handler, error) {
 		w.Write(gateway.OpenAPI)
 	})
 	root.Handle("/", mux)
-	return http.MaxBytesHandler(plainHeaders(root), maxRequestBody), nil
+	return http.MaxBytesHandler(plainHeaders(wholeEventIDs(root)), maxRequestBody), nil
+}
+
+// wholeEventIDs lets an event id hold a slash, sent as %2F, which the routing of
+// paths would split: such an id goes on as `hex:` and digits.
+func wholeEventIDs(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const prefix = "/v1/events/"
+		escaped, ok := strings.CutPrefix(r.URL.EscapedPath(), prefix)
+		if ok && !strings.Contains(escaped, "/") {
+			if id, err := url.PathUnescape(escaped); err == nil && strings.Contains(id, "/") {
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = prefix+"hex:"+hex.EncodeToString([]byte(id)), ""
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // plainHeaders keeps answers out of caches and content sniffing.

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/ledger"
-	"github.com/daybook-ledger/daybook/ledger/vault"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
+	"github.com/daybook-ledger/daybook/ledger/vault"
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/datadir"
@@ -85,7 +85,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	r.ledger, err = ledger.Open(ctx, ledger.Config{
 		Store: r.store, Signer: signer, VKey: vkey,
 		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
-		Vault: vault.Open(o.Dir.SealKeys()),
+		Vault:       vault.Open(o.Dir.SealKeys()),
 		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
 		Software: "daybookd " + version(), Metrics: metrics,
 	})

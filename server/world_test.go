@@ -1,0 +1,307 @@
+package server_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/server"
+	"github.com/daybook-ledger/daybook/server/config"
+	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+const (
+	producer = "spiffe://example.com/producer"
+	operator = "spiffe://example.com/operator"
+)
+
+// world is a log on disk behind real listeners.
+type world struct {
+	dir       string
+	ca        *identity.Authority
+	vkey      string
+	addresses server.Addresses
+	stop      context.CancelFunc // begins the orderly end
+	ended     chan error         // gets what Run said
+}
+
+// newWorld makes a log and serves it; it is stopped at the end of the test.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	skey, vkey, err := note.GenerateKey(rand.Reader, "example.com/audit/00000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := identity.NewAuthority("example.com", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, ended: make(chan error, 1)}
+	signer, err := note.NewSigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve(t, signer)
+	return w
+}
+
+// serve opens the log, making it where it is new, and serves it.
+func (w *world) serve(t *testing.T, signer note.Signer) {
+	t.Helper()
+	engine, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(w.dir, "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor := ledger.FileAnchor(filepath.Join(w.dir, "anchor"))
+	if _, err := engine.Head(); err != nil {
+		if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: signer, VKey: w.vkey, Anchor: anchor}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	metrics := server.NewMetrics("test")
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: engine, Signer: signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.Listen(server.Options{
+		Log: log, Config: anyPorts(t), Trust: w.trust(t), Certificates: w.listeners(t), Metrics: metrics, Version: "test",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.addresses = s.Addresses()
+	ctx, stop := context.WithCancel(context.Background())
+	w.stop = stop
+	go func() {
+		sequencing, stopSequencing := context.WithCancel(context.Background())
+		sequenced := make(chan error, 1)
+		go func() { sequenced <- log.Run(sequencing) }()
+		err := s.Run(ctx)
+		stopSequencing()
+		if e := <-sequenced; err == nil {
+			err = e
+		}
+		if e := engine.Close(); err == nil {
+			err = e
+		}
+		w.ended <- err
+	}()
+	t.Cleanup(func() { w.end(t) })
+}
+
+// end stops the server and waits for it; it may be called again.
+func (w *world) end(t *testing.T) {
+	t.Helper()
+	w.stop()
+	if err := <-w.ended; err != nil {
+		t.Errorf("the server ended with: %v", err)
+	}
+	w.ended <- nil
+}
+
+func anyPorts(t *testing.T) *config.Config {
+	t.Helper()
+	c := &config.Config{Listen: config.Listen{
+		Ingest: "127.0.0.1:0", Query: "127.0.0.1:0", QueryHTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", Public: "127.0.0.1:0", Operations: "127.0.0.1:0",
+	}}
+	c.Access.Ingest = identity.Allow{"spiffe://example.com/producer", "spiffe://example.com/app/*"}
+	if err := c.Complete("example.com"); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (w *world) trust(t *testing.T) *identity.Trust {
+	t.Helper()
+	trust, err := identity.NewTrust(w.ca.Bundle(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trust
+}
+
+func (w *world) listeners(t *testing.T) map[string]identity.Pair {
+	t.Helper()
+	pairs := make(map[string]identity.Pair)
+	for _, name := range server.CertificateNames {
+		pair, err := w.ca.IssueServer(name, []string{"127.0.0.1", "localhost"}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pairs[name] = pair
+	}
+	return pairs
+}
+
+// tlsOf is a client's TLS: a certificate for id by ca, none where id is empty.
+func (w *world) tlsOf(t *testing.T, ca *identity.Authority, id string, now time.Time) *tls.Config {
+	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.ca.Bundle())
+	c := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
+	if id == "" {
+		return c
+	}
+	pair, err := ca.IssueClient(id, nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Certificates = []tls.Certificate{certificate}
+	return c
+}
+
+// dial connects to a gRPC listener.
+func dial(t *testing.T, address string, c *tls.Config) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(c)), grpc.WithNoProxy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func (w *world) ingest(t *testing.T) apiv1.IngestServiceClient {
+	t.Helper()
+	return apiv1.NewIngestServiceClient(dial(t, w.addresses.Ingest, w.tlsOf(t, w.ca, producer, time.Now())))
+}
+
+func (w *world) query(t *testing.T) apiv1.QueryServiceClient {
+	t.Helper()
+	return apiv1.NewQueryServiceClient(dial(t, w.addresses.Query, w.tlsOf(t, w.ca, producer, time.Now())))
+}
+
+// web is an HTTP client with a client's TLS.
+func web(t *testing.T, c *tls.Config) *http.Client {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// openRun opens a run and returns its id.
+func openRun(t *testing.T, c apiv1.IngestServiceClient) []byte {
+	t.Helper()
+	run := make([]byte, 32)
+	rand.Read(run)
+	answer, err := c.OpenRun(t.Context(), &apiv1.OpenRunRequest{Opened: &daybookv1.RunOpened{Run: run, Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.GetState().GetEpoch() != 1 || answer.GetState().GetNextNumber() != 1 {
+		t.Fatalf("a new run stands at %v", answer.GetState())
+	}
+	return run
+}
+
+// event is a whole event from web to target.
+func event(t *testing.T, id, target string) []byte {
+	t.Helper()
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(&daybookv1.Event{
+		EventId:      []byte(id),
+		OccurredAtNs: time.Now().UnixNano(),
+		Source:       &daybookv1.Source{Domain: "web"},
+		Target:       &daybookv1.Target{Domain: target},
+		Actor:        &daybookv1.Actor{Id: "svc-orders"},
+		Action:       &daybookv1.Action{Class: daybookv1.ActionClass_ACTION_CLASS_READ, Operation: "SELECT"},
+		Decision:     daybookv1.Decision_DECISION_ALLOWED,
+		Outcome:      &daybookv1.Outcome{Result: daybookv1.OutcomeResult_OUTCOME_RESULT_SUCCESS},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// batch is n events of a run from number first.
+func batch(t *testing.T, run []byte, first uint64, n int) *apiv1.AppendRequest {
+	t.Helper()
+	r := &apiv1.AppendRequest{Run: run, Epoch: 1, FirstNumber: first}
+	for i := range n {
+		r.Items = append(r.Items, &apiv1.Item{Body: event(t, eventName(run, first+uint64(i)), "db")})
+	}
+	return r
+}
+
+func eventName(run []byte, number uint64) string {
+	return string(binary.BigEndian.AppendUint64([]byte("e"), number)) + string(run[:4])
+}
+
+// checkReceipt re-derives every leaf of an append and checks it against the
+// signed checkpoint.
+func (w *world) checkReceipt(t *testing.T, request *apiv1.AppendRequest, r *apiv1.Receipt) {
+	t.Helper()
+	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := policy.OpenCheckpoint(r.GetCheckpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := 0
+	for _, g := range r.GetGroups() {
+		var leaves []verify.Hash
+		for _, head := range g.GetEntryHeads() {
+			leaves = append(leaves, verify.HashLeaf(verify.AppendEntry(nil, g.GetBatchHead(), head, request.Items[item].GetBody())))
+			item++
+		}
+		if err := verify.CheckRange(g.GetFirstIndex(), c.Size, leaves, split(g.GetProof()), c.Root); err != nil {
+			t.Fatalf("receipt of number %d: %v", request.GetFirstNumber(), err)
+		}
+	}
+	if item != len(request.Items) {
+		t.Fatalf("the receipt covers %d of %d items", item, len(request.Items))
+	}
+}
+
+func split(proof []byte) []verify.Hash {
+	var hashes []verify.Hash
+	for ; len(proof) >= 32; proof = proof[32:] {
+		hashes = append(hashes, verify.Hash(proof[:32]))
+	}
+	return hashes
+}
+
+// reason returns the stable reason of an error; "" where it has none.
+func reason(err error) string {
+	for _, d := range status.Convert(err).Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetDomain() == server.ErrorDomain {
+			return info.GetReason()
+		}
+	}
+	return ""
+}
+
+func wantReason(t *testing.T, err error, want string) {
+	t.Helper()
+	if got := reason(err); got != want {
+		t.Errorf("error is %v, reason %q, want %q", err, got, want)
+	}
+}
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
