@@ -2,8 +2,10 @@ package pebblestore_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +41,7 @@ func list(t *testing.T, fs vfs.FS) []string {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
+	slices.Sort(names)
 	return names
 }
 
@@ -74,6 +77,18 @@ func mustClose(t testing.TB, s *pebblestore.Store) {
 	}
 }
 
+// silent is a Pebble logger.
+type silent struct{}
+
+// Infof says nothing.
+func (silent) Infof(string, ...any) {}
+
+// Errorf says nothing.
+func (silent) Errorf(string, ...any) {}
+
+// Fatalf panics.
+func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
 func TestForeignDirectories(t *testing.T) {
 	const ready = "daybook store\nlayout 1\nstate ready\n"
 	tests := []struct {
@@ -83,7 +98,7 @@ func TestForeignDirectories(t *testing.T) {
 		say  string
 	}{
 		{"another Pebble store", func(t *testing.T, fs vfs.FS) {
-			db, err := pebble.Open(testDir, &pebble.Options{FS: fs})
+			db, err := pebble.Open(testDir, &pebble.Options{FS: fs, Logger: silent{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,7 +278,7 @@ func TestAppendOnlyTablesAreNotRewritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%+v", m)
+	t.Logf("%d flushes, %d bytes in tables, %d of them by %d compactions", m.Flushes, m.TableWritten, m.Compacted, m.Compactions)
 	const tiles = 400 * 40 << 10
 	if m.Flushes < 20 || m.TableWritten < tiles/2 {
 		t.Fatalf("%d flushes of %d bytes: nothing to compact", m.Flushes, m.TableWritten)

@@ -10,8 +10,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
 )
 
-// flipCommits are the commits in the log file that is flipped, flipAcked of which
-// are acknowledged: all.
+// flipCommits are the commits in the log file that is flipped, all acknowledged.
 const flipCommits = 16
 
 // liveLog returns what a killed process leaves after commits that fit into one
@@ -40,10 +39,7 @@ func liveLog(t *testing.T) (*vfs.MemFS, string) {
 		path := left.PathJoin(testDir, name)
 		b, err := left.UnsafeGetFileDataBuffer(path)
 		if strings.HasSuffix(name, ".log") && err == nil && len(b) > 0 {
-			if log != "" {
-				t.Fatalf("two live log files, %s and %s", log, path)
-			}
-			log = path
+			log = path // the newest is the last one
 		}
 	}
 	return left, log
@@ -56,7 +52,8 @@ func sound(t *testing.T, s *pebblestore.Store) int {
 	h, err := s.Head()
 	n := int(h.Size)
 	if err != nil || h != scriptHead(n) {
-		t.Fatalf("head %+v, %v", h, err)
+		t.Errorf("head %+v, %v", h, err)
+		return n
 	}
 	lo, hi := store.Commits.Range()
 	next := 1

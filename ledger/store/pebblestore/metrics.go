@@ -40,19 +40,23 @@ func (s *Store) Metrics() (Metrics, error) {
 	}
 	defer s.gate.leave()
 	m := s.db.Metrics()
-	total := m.Total()
+	var tables, compacted uint64 // Pebble's own total counts the log in
+	for _, l := range m.Levels {
+		tables += l.TableBytesFlushed + l.TableBytesCompacted + l.TableBytesIngested
+		compacted += l.TableBytesCompacted
+	}
 	out := Metrics{
 		DiskBytes:    m.DiskSpaceUsage(),
 		WALBytes:     m.WAL.Size,
 		WALWritten:   m.WAL.BytesWritten,
-		TableWritten: total.TableBytesFlushed + total.TableBytesCompacted + total.TableBytesIngested,
+		TableWritten: tables,
 		MemTables:    m.MemTable.Size,
 		CacheBytes:   m.BlockCache.Size,
 		CacheHits:    m.BlockCache.Hits,
 		CacheMisses:  m.BlockCache.Misses,
 		Flushes:      s.flushes.Load(),
 		Compactions:  m.Compact.Count,
-		Compacted:    total.TableBytesCompacted,
+		Compacted:    compacted,
 		Debt:         m.Compact.EstimatedDebt,
 		ReadAmp:      m.ReadAmp(),
 		WriteStalls:  s.stalls.Load(),

@@ -93,6 +93,9 @@ func (s *Store) openLocked() error {
 			return fmt.Errorf("removing an unfinished load: %w", err)
 		}
 	}
+	if err := checkLog(s.fs, s.o.Dir); err != nil {
+		return fmt.Errorf("looking through the log: %w", err)
+	}
 	if err := s.openPebble(true); err != nil {
 		return err
 	}
@@ -202,8 +205,8 @@ func (s *Store) poison(cause error) error {
 
 // fatal is where Pebble goes when it gives up. It does not return.
 func (s *Store) fatal(reason string) {
-	s.broken.Store(true)
 	_ = s.poison(errors.New(reason))
+	s.broken.Store(true)
 	s.o.Fatal(reason)
 	panic("pebblestore: Options.Fatal returned after: " + reason)
 }

@@ -145,8 +145,8 @@ func (s *Store) writable() error {
 func (s *Store) guard(call func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			s.broken.Store(true)
 			err = s.poison(fmt.Errorf("pebble gave up: %v", r))
+			s.broken.Store(true)
 		}
 	}()
 	return call()
