@@ -133,7 +133,7 @@ func decodeItem(b []byte, item *apiv1.Item) error {
 			item.Body = value
 		case field == 3 && typ == protowire.BytesType:
 			opening := new(apiv1.Opening)
-			if err := proto.Unmarshal(value, opening); err != nil {
+			if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(value, opening); err != nil {
 				return fmt.Errorf("opening: %w", err)
 			}
 			item.Openings = append(item.Openings, opening)
