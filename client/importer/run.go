@@ -271,6 +271,10 @@ func (i *importing) tell(r *client.Receipt) error {
 // explain says of an error what it means for an import.
 func explain(err error) error {
 	var conflict *client.ConflictError
+	var refused *client.RefusedError
+	if errors.As(err, &refused) && refused.Number == 0 && refused.Field == "provenance" {
+		return fmt.Errorf("this file was imported with another provenance, which is fixed for good: %w", err)
+	}
 	if errors.As(err, &conflict) {
 		return fmt.Errorf("the log holds other bytes for record %d of this file: it was imported by a program that maps it otherwise: %w", conflict.Number, err)
 	}
