@@ -63,48 +63,48 @@ func (c kitCase) hashes(t *testing.T, name string) []verify.Hash {
 }
 
 // kit says how the cases of each file are run: the error and what came out.
-var kit = map[string]func(*testing.T, kitCase) (error, map[string]string){
-	"entry": func(t *testing.T, c kitCase) (error, map[string]string) {
+var kit = map[string]func(*testing.T, kitCase) (map[string]string, error){
+	"entry": func(t *testing.T, c kitCase) (map[string]string, error) {
 		b := c.bytes(t, "entry")
 		e, err := verify.ParseEntry(b)
 		if err == nil {
 			err = verify.CheckBody(e.Place.Kind, e.Body)
 		}
 		leaf := verify.HashLeaf(b)
-		return err, map[string]string{"leaf_hash": hex.EncodeToString(leaf[:]), "stream_key": hex.EncodeToString([]byte(verify.StreamKeyOf(&e.Place)))}
+		return map[string]string{"leaf_hash": hex.EncodeToString(leaf[:]), "stream_key": hex.EncodeToString([]byte(verify.StreamKeyOf(&e.Place)))}, err
 	},
-	"event": func(t *testing.T, c kitCase) (error, map[string]string) {
+	"event": func(t *testing.T, c kitCase) (map[string]string, error) {
 		e, err := verify.ParseEvent(c.bytes(t, "event"))
-		return err, map[string]string{"event_id": hex.EncodeToString(e.EventID), "source_id": verify.CanonicalDomain(e.SourceDomain),
-			"target_id": verify.CanonicalDomain(e.TargetDomain), "sealed": strconv.Itoa(e.Sealed), "unknown_bytes": strconv.Itoa(e.UnknownBytes)}
+		return map[string]string{"event_id": hex.EncodeToString(e.EventID), "source_id": verify.CanonicalDomain(e.SourceDomain),
+			"target_id": verify.CanonicalDomain(e.TargetDomain), "sealed": strconv.Itoa(e.Sealed), "unknown_bytes": strconv.Itoa(e.UnknownBytes)}, err
 	},
-	"checkpoint": func(t *testing.T, c kitCase) (error, map[string]string) {
+	"checkpoint": func(t *testing.T, c kitCase) (map[string]string, error) {
 		p, err := verify.ParsePolicy([]byte(c.Input["policy"]))
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		o, err := p.Open([]byte(c.Input["note"]))
-		return err, map[string]string{"origin": o.Origin, "size": strconv.FormatUint(o.Size, 10), "root": hex.EncodeToString(o.Root[:]), "witnesses": strconv.Itoa(len(o.Witnesses))}
+		return map[string]string{"origin": o.Origin, "size": strconv.FormatUint(o.Size, 10), "root": hex.EncodeToString(o.Root[:]), "witnesses": strconv.Itoa(len(o.Witnesses))}, err
 	},
-	"policy": func(_ *testing.T, c kitCase) (error, map[string]string) {
+	"policy": func(_ *testing.T, c kitCase) (map[string]string, error) {
 		_, err := verify.ParsePolicy([]byte(c.Input["policy"]))
-		return err, nil
+		return nil, err
 	},
-	"receipt": func(t *testing.T, c kitCase) (error, map[string]string) {
+	"receipt": func(t *testing.T, c kitCase) (map[string]string, error) {
 		p, err := verify.ParsePolicy([]byte(c.Input["policy"]))
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		claims, err := verify.CheckReceipt(p, []byte(c.Input["receipt"]), c.bytes(t, "entry"))
-		return err, map[string]string{"index": strconv.FormatUint(claims.Index, 10), "size": strconv.FormatUint(claims.Size, 10)}
+		return map[string]string{"index": strconv.FormatUint(claims.Index, 10), "size": strconv.FormatUint(claims.Size, 10)}, err
 	},
-	"range": func(t *testing.T, c kitCase) (error, map[string]string) {
-		return verify.CheckRange(c.number(t, "lo"), c.number(t, "size"), c.hashes(t, "leaves"), c.hashes(t, "proof"), hexHash(t, c.Input["root"])), nil
+	"range": func(t *testing.T, c kitCase) (map[string]string, error) {
+		return nil, verify.CheckRange(c.number(t, "lo"), c.number(t, "size"), c.hashes(t, "leaves"), c.hashes(t, "proof"), hexHash(t, c.Input["root"]))
 	},
-	"consistency": func(t *testing.T, c kitCase) (error, map[string]string) {
-		return verify.CheckConsistency(c.number(t, "first"), c.number(t, "second"), hexHash(t, c.Input["first_root"]), hexHash(t, c.Input["second_root"]), c.hashes(t, "proof")), nil
+	"consistency": func(t *testing.T, c kitCase) (map[string]string, error) {
+		return nil, verify.CheckConsistency(c.number(t, "first"), c.number(t, "second"), hexHash(t, c.Input["first_root"]), hexHash(t, c.Input["second_root"]), c.hashes(t, "proof"))
 	},
-	"hash": func(t *testing.T, c kitCase) (error, map[string]string) {
+	"hash": func(t *testing.T, c kitCase) (map[string]string, error) {
 		var h verify.Hash
 		switch c.Input["of"] {
 		case "composite":
@@ -122,7 +122,7 @@ var kit = map[string]func(*testing.T, kitCase) (error, map[string]string){
 		case "leaf":
 			h = verify.HashLeaf(c.bytes(t, "entry"))
 		}
-		return nil, map[string]string{"hash": hex.EncodeToString(h[:])}
+		return map[string]string{"hash": hex.EncodeToString(h[:])}, nil
 	},
 }
 
@@ -132,7 +132,7 @@ func TestConformance(t *testing.T) {
 	if *update {
 		for name, cases := range buildKit(t) {
 			for i := range cases {
-				if err, out := kit[name](t, cases[i]); err == nil {
+				if out, err := kit[name](t, cases[i]); err == nil {
 					cases[i].Output = out
 				}
 			}
@@ -144,7 +144,7 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cases := readKit(t, name)
 			for _, c := range cases {
-				err, out := kit[name](t, c)
+				out, err := kit[name](t, c)
 				c.judge(t, err, out)
 			}
 			plain := slices.Clone(cases)

@@ -124,7 +124,7 @@ func (p *Policy) addWitness(args []string, witnesses []key) ([]key, error) {
 
 func (p *Policy) addGroup(args []string) error {
 	if len(args) < 3 {
-		return errors.New("want: group <name> all|any|<k> <member>...")
+		return errors.New("want: group <name> all|any|<k> and its members")
 	}
 	g := member{name: args[0], key: -1}
 	for _, name := range args[2:] {
@@ -265,10 +265,10 @@ func (p *Policy) Open(note []byte) (Opened, error) {
 		byLog = byLog || signed[i] && p.keys[i].name == c.Origin
 	}
 	if !byLog {
-		return Opened{}, fmt.Errorf("checkpoint of %s: %w", c.Origin, ErrUnsigned)
+		return Opened{}, fmt.Errorf("checkpoint of %q: %w", c.Origin, ErrUnsigned)
 	}
 	if !p.satisfied(signed[p.logs:]) {
-		return Opened{}, fmt.Errorf("checkpoint of %s: %w", c.Origin, ErrQuorum)
+		return Opened{}, fmt.Errorf("checkpoint of %q: %w", c.Origin, ErrQuorum)
 	}
 	return o, nil
 }
