@@ -25,9 +25,6 @@ func (c *Client) patience() *patience {
 	return &patience{limit: c.config.Patience, told: c.config.OnRetry, since: time.Now()}
 }
 
-// progress begins the time anew.
-func (p *patience) progress() { p.since, p.backed = time.Now(), 0 }
-
 // left is how long there may still be no progress.
 func (p *patience) left() time.Duration { return max(p.limit-time.Since(p.since), 0) }
 

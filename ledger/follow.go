@@ -189,7 +189,7 @@ func (f *follower) compare(from, to uint64) error {
 		}
 		bad = index
 		if verify.HashLeaf(raw) != want {
-			return store.Stop
+			return store.ErrStop
 		}
 		return nil
 	})

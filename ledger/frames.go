@@ -79,7 +79,7 @@ func (c *frameCache) read(bundle, index uint64) (*decoded, error) {
 		if index-first < uint64(len(entries)) {
 			d = &decoded{first, entries}
 		}
-		return store.Stop
+		return store.ErrStop
 	})
 	return d, err
 }

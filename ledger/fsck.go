@@ -225,7 +225,7 @@ func (c *fsck) readCommits(from uint64) error {
 		}
 		c.commits = append(c.commits, row)
 		if len(c.commits) == commitsAhead {
-			return store.Stop
+			return store.ErrStop
 		}
 		return nil
 	})

@@ -40,7 +40,6 @@ type sequencer struct {
 	oneOffQ []verify.Hash                            // the same, oldest first
 	parked  map[verify.Hash][]*work                  // by run key
 	cohort  *cohort                                  // being built
-	key     []byte                                   // scratch
 	broken  bool                                     // a commit failed: nothing is submitted any more
 	forgot  uint64                                   // snapshot up to which runs were forgotten
 }

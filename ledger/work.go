@@ -38,7 +38,6 @@ type work struct {
 	resumed  uint64 // opResume: size of the presented checkpoint
 	checked  uint64 // opOneOff: entries the caller has looked through
 	bytes    int64
-	queued   int64 // unix nanoseconds of arrival, for metrics
 	parked   bool
 
 	done   chan struct{}

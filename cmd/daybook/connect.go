@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,10 +48,4 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 		change(&cfg)
 	}
 	return client.Dial(cfg)
-}
-
-// isTerminal says whether stderr is a terminal, for progress.
-func isTerminal() bool {
-	info, err := os.Stderr.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

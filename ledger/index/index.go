@@ -28,7 +28,7 @@ func Open(engine store.Engine) (*Index, error) {
 			last, err := store.Index.ParseKey(key[:9])
 			chunks, sound = last+1, err == nil
 		}
-		return store.Stop
+		return store.ErrStop
 	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for the end of the index: %w", err)

@@ -46,9 +46,9 @@ var (
 	// ErrDamaged answers the open of a store of ours that has lost files.
 	ErrDamaged = errors.New("store is damaged")
 
-	// Stop, returned by the function given to a scan, ends the scan without
+	// ErrStop, returned by the function given to a scan, ends the scan without
 	// error.
-	Stop = errors.New("stop")
+	ErrStop = errors.New("stop")
 )
 
 // Ticket is the promise of one submitted commit.
@@ -82,7 +82,7 @@ type Engine interface {
 	Get(key []byte) ([]byte, error)
 	// Scan calls fn for each key in [lo, hi), ascending. A nil hi means the end
 	// of the key space. The slices are valid during the call of fn only. An
-	// error of fn ends the scan and is returned, but Stop gives nil.
+	// error of fn ends the scan and is returned, but ErrStop gives nil.
 	Scan(lo, hi []byte, fn func(key, value []byte) error) error
 	// ScanReverse is Scan, descending.
 	ScanReverse(lo, hi []byte, fn func(key, value []byte) error) error

@@ -93,7 +93,7 @@ func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error, first, nex
 			return fmt.Errorf("reading key %x: %w", it.Key(), err)
 		}
 		if err := fn(it.Key(), value); err != nil {
-			if errors.Is(err, store.Stop) {
+			if errors.Is(err, store.ErrStop) {
 				return nil
 			}
 			return err

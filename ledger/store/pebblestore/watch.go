@@ -131,22 +131,18 @@ func (f *watchedFile) check(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	f.failed.Store(true)
+	again := f.failed.Swap(true)
 	if f.isLog && f.s.phase.Load() != opening {
 		_ = f.s.poison(fmt.Errorf("%s the log: %w", what, err))
 	}
-	return f.s.diskFailed(what+" "+f.name, err, false)
+	// Pebble touches a log file that has failed once more only to replace it.
+	return f.s.diskFailed(what+" "+f.name, err, f.isLog && again)
 }
 
 // Write watches the operation.
 func (f *watchedFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	return n, f.check("writing", err)
-}
-
-// Preallocate watches the operation: Pebble takes its error for one of Write.
-func (f *watchedFile) Preallocate(offset, length int64) error {
-	return f.check("reserving space for", f.File.Preallocate(offset, length))
 }
 
 // Sync watches the operation.
