@@ -37,12 +37,12 @@ func SingleProofs(lo, size uint64, leaves, proof []Hash, want uint64) ([]Hash, e
 		return nil, fmt.Errorf("entry %d is not in the range [%d, %d)", want, lo, lo+uint64(len(leaves)))
 	}
 	single := make([]Hash, 0, 64)
-	_, err := foldRange(lo, size, leaves, proof, func(lo, hi, last uint64, row []Hash, left, right *Hash) {
+	_, err := foldRange(lo, size, leaves, proof, func(lo, hi, last uint64, span []Hash, left, right *Hash) {
 		sibling := want ^ 1
 		switch {
 		case sibling > last:
 		case sibling >= lo && sibling <= hi:
-			single = append(single, row[sibling-lo])
+			single = append(single, span[sibling-lo])
 		case sibling < lo:
 			single = append(single, *left)
 		default:
@@ -57,9 +57,9 @@ func SingleProofs(lo, size uint64, leaves, proof []Hash, want uint64) ([]Hash, e
 }
 
 // foldRange returns the root that leaves and proof lead to. At each level it
-// shows the row of nodes [lo, hi] it has, and the siblings taken from proof, to
+// shows the span of nodes [lo, hi] it has, and the siblings taken from proof, to
 // each, where that is not nil.
-func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uint64, row []Hash, left, right *Hash)) (Hash, error) {
+func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uint64, span []Hash, left, right *Hash)) (Hash, error) {
 	if lo > MaxSize || uint64(len(leaves)) > MaxSize-lo {
 		return Hash{}, fmt.Errorf("no range of %d from %d", len(leaves), lo)
 	}
@@ -69,7 +69,7 @@ func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uin
 	if want := RangeProofLen(lo, lo+uint64(len(leaves)), size); len(proof) != want {
 		return Hash{}, fmt.Errorf("range proof has %d hashes, want %d: %w", len(proof), want, ErrProof)
 	}
-	row := leaves
+	span := leaves
 	next := make([]Hash, len(leaves)/2+1)
 	hi, last := lo+uint64(len(leaves))-1, size-1
 	for last > 0 {
@@ -81,31 +81,31 @@ func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uin
 			right, proof = &proof[0], proof[1:]
 		}
 		if each != nil {
-			each(lo, hi, last, row, left, right)
+			each(lo, hi, last, span, left, right)
 		}
-		row = foldRow(next, row, left, right)
+		span = foldSpan(next, span, left, right)
 		lo, hi, last = lo>>1, hi>>1, last>>1
 	}
-	return row[0], nil
+	return span[0], nil
 }
 
-// foldRow writes the parents of row into next, which may share its memory with
-// row, and returns them. A last node without a sibling is its own parent.
-func foldRow(next, row []Hash, left, right *Hash) []Hash {
+// foldSpan writes the parents of span into next, which may share its memory with
+// span, and returns them. A last node without a sibling is its own parent.
+func foldSpan(next, span []Hash, left, right *Hash) []Hash {
 	n := 0
 	if left != nil {
-		next[n] = HashNode(*left, row[0])
+		next[n] = HashNode(*left, span[0])
 		n++
-		row = row[1:]
+		span = span[1:]
 	}
-	for ; len(row) >= 2; row = row[2:] {
-		next[n] = HashNode(row[0], row[1])
+	for ; len(span) >= 2; span = span[2:] {
+		next[n] = HashNode(span[0], span[1])
 		n++
 	}
-	if len(row) == 1 {
-		next[n] = row[0]
+	if len(span) == 1 {
+		next[n] = span[0]
 		if right != nil {
-			next[n] = HashNode(row[0], *right)
+			next[n] = HashNode(span[0], *right)
 		}
 		n++
 	}

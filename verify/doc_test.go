@@ -15,12 +15,12 @@ import (
 // stands there; -update writes it.
 func TestDocExample(t *testing.T) {
 	text := docExample(t)
-	var block strings.Builder
+	var lines strings.Builder
 	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
 		if line == "" {
-			block.WriteString("//\n")
+			lines.WriteString("//\n")
 		} else {
-			block.WriteString("//\t" + line + "\n")
+			lines.WriteString("//\t" + line + "\n")
 		}
 	}
 	b, err := os.ReadFile("doc.go")
@@ -32,7 +32,7 @@ func TestDocExample(t *testing.T) {
 	if !ok {
 		head, _, ok = strings.Cut(string(b), "and its receipt:\n")
 	}
-	want := head + before + block.String() + "package verify\n"
+	want := head + before + lines.String() + "package verify\n"
 	if *update && ok {
 		if err := os.WriteFile("doc.go", []byte(want), 0o666); err != nil {
 			t.Fatal(err)
@@ -40,7 +40,7 @@ func TestDocExample(t *testing.T) {
 		return
 	}
 	if want != string(b) {
-		t.Errorf("doc.go does not have this example; run with -update and explain the difference:\n%s", block.String())
+		t.Errorf("doc.go does not have this example; run with -update and explain the difference:\n%s", lines.String())
 	}
 }
 
