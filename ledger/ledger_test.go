@@ -20,8 +20,10 @@ import (
 
 func create(t *testing.T, o ledgertest.Options) *ledgertest.Log {
 	t.Helper()
-	return ledgertest.Create(t, vfs.NewMem(), "log", o)
+	return ledgertest.Create(t, newMem(), "log", o)
 }
+
+func newMem() vfs.FS { return vfs.NewMem() }
 
 func appendBatch(t *testing.T, g *ledgertest.Log, b ledger.Batch) *ledger.Receipt {
 	t.Helper()

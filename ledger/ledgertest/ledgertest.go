@@ -102,6 +102,7 @@ type Options struct {
 	AcceptClock bool
 	Anchor      *MemAnchor
 	Evidence    MemEvidence
+	Vault       ledger.Vault
 	Fatal       func(string)
 }
 
@@ -146,7 +147,7 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 	if o.Evidence == nil {
 		o.Evidence = MemEvidence{}
 	}
-	cfg := ledger.Config{Store: engine, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, AcceptClock: o.AcceptClock}
+	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, AcceptClock: o.AcceptClock}
 	if o.Anchor != nil {
 		cfg.Anchor = o.Anchor
 	}
