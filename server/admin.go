@@ -17,9 +17,10 @@ import (
 // admin is the AdminService.
 type admin struct {
 	apiv1.UnimplementedAdminServiceServer
-	log     *ledger.Ledger
-	version string
-	fsck    sync.Mutex // held by the one check that runs
+	log      *ledger.Ledger
+	version  string
+	stopping <-chan struct{} // closed when the server stops
+	fsck     sync.Mutex      // held by the one check that runs
 }
 
 // GetStatus implements AdminService.
@@ -47,22 +48,27 @@ const progressEvery = 200 * time.Millisecond
 // errFsckRuns: a check takes all cores; two would only be slower.
 var errFsckRuns = &requestError{codes.ResourceExhausted, ReasonBusy, "a check of this log is running: wait for it"}
 
-// Fsck implements AdminService.
+// Fsck implements AdminService. A server that stops gives the check up.
 func (s *admin) Fsck(_ *apiv1.FsckRequest, stream grpc.ServerStreamingServer[apiv1.FsckResponse]) error {
 	if !s.fsck.TryLock() {
 		return errFsckRuns
 	}
 	defer s.fsck.Unlock()
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(stream.Context())
+	defer cancel(nil)
 	var sent time.Time
 	result, err := s.log.Fsck(ctx, func(done, total uint64) {
+		select {
+		case <-s.stopping:
+			cancel(errStopping)
+		default:
+		}
 		if time.Since(sent) < progressEvery {
 			return
 		}
 		sent = time.Now()
-		if stream.Send(&apiv1.FsckResponse{Entries: done, Total: total}) != nil {
-			cancel() // nobody listens
+		if err := stream.Send(&apiv1.FsckResponse{Entries: done, Total: total}); err != nil {
+			cancel(err) // nobody listens
 		}
 	})
 	if err != nil {

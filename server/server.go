@@ -152,7 +152,7 @@ func (s *Server) listenGRPC() error {
 	access, listen := s.o.Config.Access, s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
 	q := &query{log: s.o.Log}
-	ad := &admin{log: s.o.Log, version: s.o.Version}
+	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping}
 	return errors.Join(
 		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest, access.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),

@@ -40,6 +40,7 @@ type world struct {
 	dir       string
 	ca        *identity.Authority
 	vkey      string
+	signer    note.Signer
 	addresses server.Addresses
 	stop      context.CancelFunc // begins the orderly end
 	ended     chan error         // gets what Run said
@@ -56,17 +57,16 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, ended: make(chan error, 1)}
-	signer, err := note.NewSigner(skey)
-	if err != nil {
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey}
+	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
-	w.serve(t, signer)
+	w.serve(t)
 	return w
 }
 
 // serve opens the log, making it where it is new, and serves it.
-func (w *world) serve(t *testing.T, signer note.Signer) {
+func (w *world) serve(t *testing.T) {
 	t.Helper()
 	engine, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(w.dir, "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 4 << 20})
 	if err != nil {
@@ -74,12 +74,13 @@ func (w *world) serve(t *testing.T, signer note.Signer) {
 	}
 	anchor := ledger.FileAnchor(filepath.Join(w.dir, "anchor"))
 	if _, err := engine.Head(); err != nil {
-		if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: signer, VKey: w.vkey, Anchor: anchor}); err != nil {
+		if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: w.signer, VKey: w.vkey, Anchor: anchor}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	metrics := server.NewMetrics("test")
-	log, err := ledger.Open(t.Context(), ledger.Config{Store: engine, Signer: signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics})
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: engine, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics,
+		Evidence: ledger.FileEvidence(filepath.Join(w.dir, "evidence"))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,8 @@ func (w *world) serve(t *testing.T, signer note.Signer) {
 	}
 	w.addresses = s.Addresses()
 	ctx, stop := context.WithCancel(context.Background())
-	w.stop = stop
+	w.stop, w.ended = stop, make(chan error, 1)
+	ended := w.ended
 	go func() {
 		sequencing, stopSequencing := context.WithCancel(context.Background())
 		sequenced := make(chan error, 1)
@@ -104,7 +106,7 @@ func (w *world) serve(t *testing.T, signer note.Signer) {
 		if e := engine.Close(); err == nil {
 			err = e
 		}
-		w.ended <- err
+		ended <- err
 	}()
 	t.Cleanup(func() { w.end(t) })
 }

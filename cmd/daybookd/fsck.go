@@ -55,7 +55,10 @@ is being served is checked through its admin listener, at its present size.`,
 			if err != nil {
 				return err
 			}
-			return report.print(cmd.OutOrStdout(), asJSON)
+			if asJSON {
+				return report.printJSON(cmd.OutOrStdout())
+			}
+			return report.print(cmd.OutOrStdout(), demoMark(dir))
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "data directory")
@@ -103,24 +106,34 @@ func askFsck(ctx context.Context, dir datadir.Dir, progress func(done, total uin
 	}
 }
 
-// print writes the report; one that is not good fails the command.
-func (r fsckReport) print(w io.Writer, asJSON bool) error {
-	if asJSON {
-		if err := printJSON(w, r); err != nil {
-			return err
-		}
-		if !r.OK {
-			return &silentError{errors.New(r.Reason)}
-		}
-		return nil
-	}
-	if r.OK {
-		_, err := fmt.Fprintf(w, "ok: %d entries; every leaf, tile, stream and root is as the entries say\n", r.Entries)
+// printJSON writes the report; one that is not good fails the command.
+func (r fsckReport) printJSON(w io.Writer) error {
+	if err := printJSON(w, r); err != nil {
 		return err
 	}
-	return fmt.Errorf("the log is damaged at index %d: %s\n"+
+	if !r.OK {
+		return &silentError{errors.New(r.Reason)}
+	}
+	return nil
+}
+
+// print writes the report for people.
+func (r fsckReport) print(w io.Writer, mark string) error {
+	if r.OK {
+		_, err := fmt.Fprintf(w, "ok: %d entries; every leaf, tile, stream and root is as the entries say%s\n", r.Entries, mark)
+		return err
+	}
+	return fmt.Errorf("the log is damaged at index %d: %s%s\n"+
 		"  safe: the %d entries before it\n  next: stop the server, keep this directory as evidence, and restore the newest backup",
-		*r.FirstBadIndex, r.Reason, min(*r.FirstBadIndex, r.Entries))
+		*r.FirstBadIndex, r.Reason, mark, min(*r.FirstBadIndex, r.Entries))
+}
+
+// demoMark is what every report of a demonstration says.
+func demoMark(dir datadir.Dir) string {
+	if vkey, err := os.ReadFile(dir.LogVKey()); err == nil && isDemo(vkey) {
+		return "  (DEMO: not for evidence)"
+	}
+	return ""
 }
 
 // bar is a progress bar on a terminal, and nothing elsewhere.

@@ -37,6 +37,9 @@ type runningServer struct {
 // startServer opens a log and serves it until ctx ends. It returns once the
 // listeners accept; nothing is left behind where it fails.
 func startServer(ctx context.Context, o serveOptions) (*runningServer, error) {
+	if _, err := loadConfig(o, demoDomain); err != nil {
+		return nil, err // before a log is made for it
+	}
 	if err := ensureLog(ctx, o); err != nil {
 		return nil, err
 	}
@@ -130,7 +133,7 @@ func (r *runningServer) run(ctx context.Context) error {
 		sequenced <- err
 	}()
 	ready, reason := r.ledger.Ready()
-	r.log.Info("serving", "origin", r.Origin, "size", r.ledger.Head().Size, "ready", ready, "reason", reason,
+	r.log.Info("serving", "origin", r.Origin, "DEMO", isDemo([]byte(r.Origin)), "size", r.ledger.Head().Size, "ready", ready, "reason", reason,
 		"ingest", r.Addresses.Ingest, "query", r.Addresses.Query, "query_http", r.Addresses.QueryHTTP)
 	err := r.server.Run(serving)
 	stopSequencing()
