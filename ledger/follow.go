@@ -53,9 +53,7 @@ func (f *follower) load(head store.Head) error {
 	}
 	f.replay.frontier, f.snapshot = front, front.Size
 	f.l.saved.Store(front.Size)
-	return f.replay.state.loadStreams(func(key verify.StreamKey, fr verify.Frontier) {
-		f.replay.frontiers[key] = &fr
-	})
+	return f.replay.state.loadStreams()
 }
 
 // catchUp takes the entries up to size: those the index lacks are only indexed
@@ -203,13 +201,13 @@ func (f *follower) save() error {
 		return nil
 	}
 	batch := f.l.engine.NewBatch()
-	for key, r := range f.replay.dirtyRuns {
-		if err := batch.Set(runKey(key), r.row()); err != nil {
+	for _, r := range f.replay.dirtyRuns {
+		if err := batch.Set(runKey(r.key()), r.row()); err != nil {
 			return err
 		}
 	}
-	for key := range f.replay.dirtyStreams {
-		if err := batch.Set(streamRowKey(key), streamRow(f.replay.state.streams[key], *f.replay.frontiers[key])); err != nil {
+	for _, d := range f.replay.dirtyStreams {
+		if err := batch.Set(streamRowKey(d.key), streamRow(d.stream)); err != nil {
 			return err
 		}
 	}
@@ -221,8 +219,8 @@ func (f *follower) save() error {
 	}
 	f.snapshot = f.replay.frontier.Size
 	f.l.saved.Store(f.snapshot)
-	clear(f.replay.dirtyRuns)
-	clear(f.replay.dirtyStreams)
+	f.replay.clean()
+	f.replay.last = nil // it may be forgotten
 	f.replay.state.forget(f.snapshot)
 	return nil
 }

@@ -147,8 +147,7 @@ func (c *fsck) entry(raw []byte) error {
 	if err := c.replay.apply(raw); err != nil {
 		return err
 	}
-	clear(c.replay.dirtyRuns)
-	clear(c.replay.dirtyStreams)
+	c.replay.clean()
 	size := c.replay.frontier.Size
 	if err := c.leaf(0, c.replay.leaf); err != nil {
 		return &FaultError{size - 1, err.Error()}
@@ -240,7 +239,7 @@ func (c *fsck) compareSnapshots() error {
 	if err := c.engine.Scan(lo, hi, func(key, value []byte) error {
 		k := verify.StreamKey(key[1:])
 		st := c.replay.state.streams[k]
-		if st == nil || !bytes.Equal(value, streamRow(st, *c.replay.frontiers[k])) {
+		if st == nil || !bytes.Equal(value, streamRow(st)) {
 			return &FaultError{at, fmt.Sprintf("snapshot of stream %x differs from the entries", key[1:])}
 		}
 		rows++

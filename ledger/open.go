@@ -196,11 +196,11 @@ func (l *Ledger) recover(head store.Head) error {
 	mine := newState(l.engine)
 	for k, r := range fol.replay.state.runs {
 		c := *r
+		c.dirty = false
 		mine.runs[k] = &c
 	}
 	for k, s := range fol.replay.state.streams {
-		c := *s
-		mine.streams[k] = &c
+		mine.streams[k] = &stream{count: s.count, previous: s.previous}
 	}
 	for source, targets := range fol.replay.state.targets {
 		for target := range targets {

@@ -32,24 +32,38 @@ func late(p daybookv1.Provenance, occurred, logged int64) bool {
 // the ledger could not have written there: the one code path by which open,
 // follower and fsck read the log. Owned by one goroutine.
 type replay struct {
-	state     *state
-	frontier  verify.Frontier
-	frontiers map[verify.StreamKey]*verify.Frontier
-	time      int64
+	state    *state
+	frontier verify.Frontier
+	time     int64
 
 	// what was touched since the last snapshot
-	dirtyRuns    map[verify.Hash]*run
-	dirtyStreams map[verify.StreamKey]bool
+	dirtyRuns    []*run
+	dirtyStreams []dirtyStream
 
+	last   *run               // run of the newest entry that has one
+	stream *stream            // stream of the newest entry
 	entry  verify.Entry       // newest entry; aliases the bytes given
 	event  verify.EventFields // its event, where it is an access
 	leaf   verify.Hash
 	oneOff bool // the newest entry is a one-off
 }
 
-func newReplay(s *state) *replay {
-	return &replay{state: s, frontiers: map[verify.StreamKey]*verify.Frontier{},
-		dirtyRuns: map[verify.Hash]*run{}, dirtyStreams: map[verify.StreamKey]bool{}}
+type dirtyStream struct {
+	key    verify.StreamKey
+	stream *stream
+}
+
+func newReplay(s *state) *replay { return &replay{state: s} }
+
+// clean forgets what was touched: it was snapshotted.
+func (p *replay) clean() {
+	for _, r := range p.dirtyRuns {
+		r.dirty = false
+	}
+	for _, d := range p.dirtyStreams {
+		d.stream.dirty = false
+	}
+	p.dirtyRuns, p.dirtyStreams = p.dirtyRuns[:0], p.dirtyStreams[:0]
 }
 
 // apply takes the next entry. Its index is the frontier's size.
@@ -86,7 +100,8 @@ func (p *replay) check(index uint64) error {
 	case (place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED) != (index == 0):
 		return errors.New("origin opened is entry 0, and only that")
 	}
-	st := p.state.stream(verify.StreamKeyOf(place))
+	p.stream = p.state.stream(place)
+	st := p.stream
 	if place.Position != st.count || place.PreviousInStream != st.previous {
 		return fmt.Errorf("position %d after %d in its stream, previous %d, not %d", place.Position, st.count, place.PreviousInStream, st.previous)
 	}
@@ -120,8 +135,11 @@ func (p *replay) checkAccess() error {
 	}
 	p.event = ev
 	source, target := verify.CanonicalDomain(ev.SourceDomain), verify.CanonicalDomain(ev.TargetDomain)
-	if resolved, _ := p.state.resolve(source, target); place.Source != source || place.Target != resolved {
-		return fmt.Errorf("stream %s -> %s, not %s -> %s", place.Source, place.Target, source, resolved)
+	if known := p.stream.count > 0 && place.Target == target; !known {
+		target, _ = p.state.resolve(source, target)
+	}
+	if place.Source != source || place.Target != target {
+		return fmt.Errorf("stream %s -> %s, not %s -> %s", place.Source, place.Target, source, target)
 	}
 	if place.Side != ev.Side || place.Late != late(head.Provenance, ev.OccurredAtNS, head.LogTimeNS) {
 		return errors.New("side or late differs from the event")
@@ -133,17 +151,26 @@ func (p *replay) checkAccess() error {
 }
 
 func (p *replay) applyStream(index uint64) {
-	key := verify.StreamKeyOf(&p.entry.Place)
-	st := p.state.stream(key)
+	st := p.stream
 	st.count++
 	st.previous = index + 1
-	f := p.frontiers[key]
-	if f == nil {
-		f = new(verify.Frontier)
-		p.frontiers[key] = f
+	st.frontier.Append(p.leaf)
+	if !st.dirty {
+		st.dirty = true
+		p.dirtyStreams = append(p.dirtyStreams, dirtyStream{verify.StreamKeyOf(&p.entry.Place), st})
 	}
-	f.Append(p.leaf)
-	p.dirtyStreams[key] = true
+}
+
+// runOf returns the run of the newest entry.
+func (p *replay) runOf(head *verify.BatchHead) (*run, error) {
+	if r := p.last; r != nil && r.id == head.Run && r.producer == head.Producer {
+		return r, nil
+	}
+	r, err := p.state.run(head.Producer, head.Run)
+	if err == nil {
+		p.last = r
+	}
+	return r, err
 }
 
 func (p *replay) applyRun(index uint64) error {
@@ -152,7 +179,7 @@ func (p *replay) applyRun(index uint64) error {
 	if place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED {
 		return nil
 	}
-	r, err := p.state.run(head.Producer, head.Run)
+	r, err := p.runOf(head)
 	switch {
 	case errors.Is(err, ErrNoRun) && place.Kind == daybookv1.Kind_KIND_RUN_OPENED:
 		r = &run{producer: string([]byte(head.Producer)), id: head.Run, provenance: head.Provenance, opened: index,
@@ -172,7 +199,10 @@ func (p *replay) applyRun(index uint64) error {
 		return err
 	}
 	r.previous = index + 1
-	p.dirtyRuns[r.key()] = r
+	if !r.dirty {
+		r.dirty = true
+		p.dirtyRuns = append(p.dirtyRuns, r)
+	}
 	return nil
 }
 

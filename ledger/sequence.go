@@ -191,7 +191,7 @@ func (q *sequencer) next() uint64 { return q.cohort.first + uint64(len(q.cohort.
 // place gives one entry its index, stream and position.
 func (q *sequencer) place(place *verify.EntryHead, body []byte) {
 	place.Index = q.next()
-	st := q.state.stream(verify.StreamKeyOf(place))
+	st := q.state.stream(place)
 	place.Position, place.PreviousInStream = st.count, st.previous
 	st.count++
 	st.previous = place.Index + 1

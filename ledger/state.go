@@ -29,15 +29,24 @@ type run struct {
 	previous   uint64      // index of the newest entry, plus 1
 	ended      bool
 	spki       []byte // of the newest certificate; empty: signs nothing
+	name       verify.Hash
+	dirty      bool // touched since the last snapshot; the follower's
 }
 
-// key names the run in memory and in the store.
-func (r *run) key() verify.Hash { return verify.RunStart(r.producer, r.id) }
+// key names the run in memory and in the store. It is hashed once.
+func (r *run) key() verify.Hash {
+	if r.name == (verify.Hash{}) {
+		r.name = verify.RunStart(r.producer, r.id)
+	}
+	return r.name
+}
 
 // A stream is the tail of one stream.
 type stream struct {
 	count    uint64
-	previous uint64 // index of the newest entry, plus 1
+	previous uint64          // index of the newest entry, plus 1
+	frontier verify.Frontier // the follower's; the sequencer's stays empty
+	dirty    bool            // touched since the last snapshot; the follower's
 }
 
 // state is what the ledger must know of the entries before an entry to place
@@ -48,6 +57,7 @@ type state struct {
 	runs    map[verify.Hash]*run // by key; those touched since the last snapshot, at least
 	streams map[verify.StreamKey]*stream
 	targets map[string]map[string]bool // distinct targets of each source
+	scratch []byte
 }
 
 func newState(engine store.Engine) *state {
@@ -96,14 +106,24 @@ func (s *state) forget(snapshot uint64) {
 	}
 }
 
-// stream returns the stream, new where it is the first time.
-func (s *state) stream(key verify.StreamKey) *stream {
-	st := s.streams[key]
+// stream returns the stream of an entry, new where it is the first time.
+func (s *state) stream(h *verify.EntryHead) *stream {
+	s.scratch = appendStreamKey(s.scratch[:0], h)
+	st := s.streams[verify.StreamKey(s.scratch)]
 	if st == nil {
 		st = new(stream)
-		s.streams[key] = st
+		s.streams[verify.StreamKey(s.scratch)] = st
 	}
 	return st
+}
+
+// appendStreamKey is verify.StreamKeyOf without an allocation.
+func appendStreamKey(dst []byte, h *verify.EntryHead) []byte {
+	dst = append(dst, byte(h.Kind), byte(len(h.Source)))
+	dst = append(dst, h.Source...)
+	dst = append(dst, byte(len(h.Target)))
+	dst = append(dst, h.Target...)
+	return append(dst, byte(h.Side), flag(h.Late))
 }
 
 // resolve returns the stream target id of an access: target, or overflowTarget
@@ -131,9 +151,8 @@ func (s *state) note(source, target string) {
 	seen[target] = true
 }
 
-// loadStreams reads the snapshots of all streams, with their frontiers where
-// the caller wants them.
-func (s *state) loadStreams(each func(key verify.StreamKey, f verify.Frontier)) error {
+// loadStreams reads the snapshots of all streams.
+func (s *state) loadStreams() error {
 	lo, hi := store.Streams.Range()
 	return s.engine.Scan(lo, hi, func(key, value []byte) error {
 		k := verify.StreamKey(key[1:])
@@ -148,12 +167,9 @@ func (s *state) loadStreams(each func(key verify.StreamKey, f verify.Frontier)) 
 		if err != nil {
 			return fmt.Errorf("stream snapshot %x: %w", key, err)
 		}
-		s.streams[k] = &stream{count: f.Size, previous: binary.BigEndian.Uint64(value)}
+		s.streams[k] = &stream{count: f.Size, previous: binary.BigEndian.Uint64(value), frontier: f}
 		if kind == daybookv1.Kind_KIND_ACCESS {
 			s.note(source, target)
-		}
-		if each != nil {
-			each(k, f)
 		}
 		return nil
 	})
@@ -165,8 +181,8 @@ func streamRowKey(key verify.StreamKey) []byte {
 	return append([]byte{byte(store.Streams)}, key...)
 }
 
-func streamRow(st *stream, f verify.Frontier) []byte {
-	return f.AppendBinary(binary.BigEndian.AppendUint64(nil, st.previous))
+func streamRow(st *stream) []byte {
+	return st.frontier.AppendBinary(binary.BigEndian.AppendUint64(nil, st.previous))
 }
 
 // row is the snapshot of a run: fixed fields, then producer and SPKI behind
