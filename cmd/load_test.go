@@ -50,12 +50,36 @@ type load struct {
 	t    *testing.T
 	stop context.CancelFunc
 	done sync.WaitGroup
+	gate sync.RWMutex // held for reading while a producer makes a batch
 
 	mu      sync.Mutex
 	grew    chan struct{}          // closed and replaced when kept grows; guarded by mu
 	kept    []kept                 // guarded by mu
 	perRun  map[verify.Hash]uint64 // events acknowledged in each run; guarded by mu
 	reasons []error                // why producers gave up; guarded by mu
+	budget  int                    // producers pause at so many receipts; guarded by mu
+	raised  chan struct{}          // closed and replaced when budget grows; guarded by mu
+}
+
+// ahead is how many receipts the producers go on for beyond what the test waits
+// for: enough that a kill meets them at work, few enough to be kept in memory.
+const ahead = 2000
+
+// room waits until the producers may go on.
+func (l *load) room(ctx context.Context) error {
+	for {
+		l.mu.Lock()
+		free, raised := len(l.kept) < l.budget, l.raised
+		l.mu.Unlock()
+		if free {
+			return nil
+		}
+		select {
+		case <-raised:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // startLoad starts producers with the identity of a profile. Each has a client,
@@ -63,7 +87,7 @@ type load struct {
 func startLoad(t *testing.T, profilePath string, producers int) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &load{t: t, stop: cancel, grew: make(chan struct{}), perRun: map[verify.Hash]uint64{}}
+	l := &load{t: t, stop: cancel, grew: make(chan struct{}), raised: make(chan struct{}), budget: ahead, perRun: map[verify.Hash]uint64{}}
 	t.Cleanup(l.end)
 	for p := range producers {
 		config := loadProfile(t, profilePath).Config()
@@ -93,6 +117,11 @@ func (l *load) produce(ctx context.Context, c *client.Client, producer int) erro
 	}
 	sent := 0
 	next := func() (items []client.Item, ids []string, err error) {
+		if err := l.room(ctx); err != nil {
+			return nil, nil, err
+		}
+		l.gate.RLock()
+		defer l.gate.RUnlock()
 		for range 1 + rand.IntN(20) {
 			sent++
 			id := fmt.Sprintf("p%d-%d", producer, sent)
@@ -178,6 +207,17 @@ func (l *load) keep(run verify.Hash, receipt *client.Receipt, ids []string) erro
 	return nil
 }
 
+// allow lets the producers go on to so many receipts.
+func (l *load) allow(receipts int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if receipts > l.budget {
+		l.budget = receipts
+		close(l.raised)
+		l.raised = make(chan struct{})
+	}
+}
+
 // await returns what is kept once it is n more than now.
 func (l *load) await(n int) []kept {
 	l.t.Helper()
@@ -191,6 +231,7 @@ func (l *load) await(n int) []kept {
 		}
 		if want < 0 {
 			want = len(have) + n
+			l.allow(want + ahead)
 		}
 		if len(have) >= want {
 			return have
