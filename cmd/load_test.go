@@ -50,7 +50,6 @@ type load struct {
 	t    *testing.T
 	stop context.CancelFunc
 	done sync.WaitGroup
-	gate sync.RWMutex // held for reading while a producer makes a batch
 
 	mu      sync.Mutex
 	grew    chan struct{}          // closed and replaced when kept grows; guarded by mu
@@ -120,8 +119,6 @@ func (l *load) produce(ctx context.Context, c *client.Client, producer int) erro
 		if err := l.room(ctx); err != nil {
 			return nil, nil, err
 		}
-		l.gate.RLock()
-		defer l.gate.RUnlock()
 		for range 1 + rand.IntN(20) {
 			sent++
 			id := fmt.Sprintf("p%d-%d", producer, sent)
