@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // FileAnchor keeps the newest checkpoint note in a file beside the log's
@@ -48,7 +49,12 @@ func (dir FileEvidence) Exists() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("reading fork evidence: %w", err)
 	}
-	return len(entries) > 0, nil
+	for _, e := range entries {
+		if !strings.Contains(e.Name(), ".tmp-") { // a crash left half of a save
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Save implements Evidence. A crash before it leaves the log without evidence:

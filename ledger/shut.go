@@ -104,8 +104,8 @@ func (l *Ledger) witness(producer Producer, signed []byte) (uint64, error) {
 	return 0, &ForkError{Presented: signed, Reason: reason}
 }
 
-// shutBecause shuts the log for good: the evidence keeps it shut when it is
-// opened again.
+// shutBecause shuts the log. A presented checkpoint is kept as evidence, which
+// keeps the log shut when it is opened again.
 func (l *Ledger) shutBecause(reason string, presented []byte) {
 	l.mu.Lock()
 	first := l.shut == ""
@@ -117,7 +117,7 @@ func (l *Ledger) shutBecause(reason string, presented []byte) {
 		return
 	}
 	l.log.Error("the log is shut: it reads, but neither appends nor signs", "reason", reason)
-	if l.evidence == nil {
+	if l.evidence == nil || presented == nil {
 		return
 	}
 	if err := l.evidence.Save("presented", presented); err != nil {
