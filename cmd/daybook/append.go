@@ -31,8 +31,8 @@ func newAppendCommand() *cobra.Command {
 		Short: "Append events, one JSON object a line",
 		Long: `append reads events as JSON lines (protobuf JSON of daybook.v1.Event) from FILE
 or standard input and appends each once for its event id: running it again with
-the same events adds nothing. An event without an id gets a UUIDv7, one without
-a time the present.`,
+the same lines adds nothing, where each has an id and a time. An event without
+an id gets a UUIDv7, one without a time the present.`,
 		Example: `  echo '{"source":{"domain":"web"},"target":{"domain":"prod-db"},"actor":{"id":"alice"},
          "action":{"class":"ACTION_CLASS_READ","operation":"select"},
          "decision":"DECISION_ALLOWED","outcome":{"result":"OUTCOME_RESULT_SUCCESS"}}' | tr -d '\n' | daybook append

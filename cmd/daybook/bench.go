@@ -21,7 +21,7 @@ type benchPlan struct {
 	duration                               time.Duration
 	rate                                   float64 // events per second over all producers; 0: closed loop
 	events                                 int     // end after so many; 0: after duration
-	unary                                  bool
+	unary, bare                            bool
 }
 
 func (p *benchPlan) validate() error {
@@ -51,6 +51,10 @@ type benchResult struct {
 	BytesPerEvent    float64 `json:"bytes_per_event"`
 	Seconds          float64 `json:"seconds"`
 	Errors           int     `json:"errors"`
+	// Baseline is bare gRPC over TLS with the same requests, run after the load;
+	// Ratio is events_per_second over it. Absent without --baseline.
+	Baseline float64 `json:"baseline_events_per_second,omitempty"`
+	Ratio    float64 `json:"ratio,omitempty"`
 }
 
 func newBenchCommand() *cobra.Command {
@@ -80,6 +84,10 @@ in the log: use a log made for it.`,
 			}
 			defer c.Close()
 			r, err := p.run(cmd.Context(), c)
+			if err == nil && p.bare {
+				r.Baseline, err = p.baseline(cmd.Context())
+				r.Ratio = r.EventsPerSecond / r.Baseline
+			}
 			if err != nil {
 				return err
 			}
@@ -88,6 +96,9 @@ in the log: use a log made for it.`,
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d events of %.0f bytes in %.1f s: %.0f events/s\nbatch latency p50 %.2f ms, p99 %.2f ms, max %.2f ms\n%d receipts verified, %d errors\n",
 				r.Events, r.BytesPerEvent, r.Seconds, r.EventsPerSecond, r.P50, r.P99, r.Max, r.ReceiptsVerified, r.Errors)
+			if err == nil && p.bare {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "bare gRPC with the same requests: %.0f events/s; the log reaches %.2f of it\n", r.Baseline, r.Ratio)
+			}
 			return err
 		},
 	}
@@ -101,6 +112,7 @@ in the log: use a log made for it.`,
 	f.Float64Var(&p.rate, "rate", 0, "events per second in all; 0: as fast as answers come")
 	f.IntVar(&p.events, "events", 0, "end after so many events in all; 0: after --duration")
 	f.BoolVar(&p.unary, "unary", false, "one call for each batch in place of a stream")
+	f.BoolVar(&p.bare, "baseline", false, "then put the same requests on bare gRPC, and print the ratio")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
