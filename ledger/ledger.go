@@ -61,6 +61,7 @@ type Ledger struct {
 	alerted map[verify.Hash]bool
 
 	refusals refusals
+	lookups  chan struct{} // held while repeats are read, so that they cannot starve appends
 
 	seq    *sequencer // owned by Run
 	follow *follower  // owned by Run

@@ -161,6 +161,9 @@ func Open(_ context.Context, cfg Config) (*Ledger, error) {
 	return l, l.firstHead()
 }
 
+// repeatLookups is how many batches of repeats are looked up at a time.
+const repeatLookups = 4
+
 func newLedger(cfg *Config) (*Ledger, error) {
 	id, err := ReadIdentity(cfg.Store)
 	if err != nil {
@@ -182,7 +185,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
-		stopping: make(chan struct{}), alerted: map[verify.Hash]bool{}}
+		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), alerted: map[verify.Hash]bool{}}
 	return l, nil
 }
 

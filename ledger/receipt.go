@@ -74,7 +74,13 @@ func (l *Ledger) repeat(ctx context.Context, w *work, r *errRepeat) (*Receipt, e
 	for old < len(w.items) && w.items[old].number < r.next {
 		old++
 	}
+	select {
+	case l.lookups <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	indexes, err := l.findItems(w, w.items[:old], r.upto)
+	<-l.lookups
 	if err != nil {
 		return nil, err
 	}
