@@ -59,7 +59,11 @@ func (r *Run) appendAt(ctx context.Context, st *runState, first uint64, items []
 	st.unsettled = true // until it is answered
 	err := r.c.retry(ctx, func(ctx context.Context) error {
 		a = &wireReceipt{}
-		return r.conn.Invoke(ctx, appendMethod, request, a)
+		err := r.conn.Invoke(ctx, appendMethod, request, a)
+		if expected := interpret(err).expected; expected != 0 && expected < first {
+			return &LostError{Expected: expected, Acknowledged: first}
+		}
+		return err
 	})
 	if err != nil {
 		if refused := new(RefusedError); errors.As(err, &refused) {
@@ -145,45 +149,6 @@ func (r *Run) heartbeat(ctx context.Context, st RunState) (*Receipt, error) {
 		return nil, fmt.Errorf("heartbeat: %w", err)
 	}
 	return r.checkOwn(daybookv1.Kind_KIND_RUN_HEARTBEAT, body, st.Epoch, a.Receipt)
-}
-
-// End ends the run with the producer's signature over the running hash, asks
-// for the proof of consistency, and saves the newest checkpoint.
-func (r *Run) End(ctx context.Context, reason string) (*Receipt, error) {
-	st, err := r.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer r.give(st)
-	if err := r.settle(ctx, st); err != nil {
-		return nil, err
-	}
-	last := st.Next - 1
-	signature, err := r.c.id.sign(verify.EndMessage(st.Hash, last, st.Epoch))
-	if err != nil {
-		return nil, err
-	}
-	body, err := proto.Marshal(&daybookv1.RunEnded{Last: last, Hash: st.Hash[:], Epoch: st.Epoch, Signature: signature, Reason: reason})
-	if err != nil {
-		return nil, fmt.Errorf("marshalling end: %w", err)
-	}
-	var a *apiv1.EndRunResponse
-	err = r.c.retry(ctx, func(ctx context.Context) (err error) {
-		a, err = r.service().EndRun(ctx, &apiv1.EndRunRequest{Run: r.id[:], Ended: body})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ending run: %w", err)
-	}
-	st.Ended = true
-	receipt, err := r.checkOwn(daybookv1.Kind_KIND_RUN_ENDED, body, st.Epoch, a.Receipt)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.c.proveNow(ctx); err != nil {
-		return nil, err
-	}
-	return receipt, nil
 }
 
 // checkOwn checks the receipt of an entry about the run that we wrote.

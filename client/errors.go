@@ -66,7 +66,7 @@ func (e *ConflictError) Error() string {
 type LostError struct {
 	// Expected by the log.
 	Expected uint64
-	// Acknowledged is the number after the last acknowledged one.
+	// Acknowledged is a number below which all were acknowledged.
 	Acknowledged uint64
 }
 
@@ -122,7 +122,7 @@ type answer struct {
 // wrong leave the outcome open: the same numbers are sent again.
 func interpret(err error) answer {
 	st, ok := status.FromError(err)
-	if !ok {
+	if !ok || err == nil {
 		return answer{err: err}
 	}
 	d := details(st)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -56,9 +57,21 @@ func (p *patience) pause(ctx context.Context, a answer) error {
 	}
 }
 
-// retry makes a call until it answers. Each attempt may take what is left of
+// ingestAddress says whether there is a listener to append to. Without this a
+// client of the query listener alone would retry what can never succeed.
+func (c *Client) ingestAddress() error {
+	if c.config.Ingest == "" && c.config.Addresses == "" {
+		return errors.New("no ingest address: give it in the profile or by --ingest-addr")
+	}
+	return nil
+}
+
+// retry makes a call of the ingest listener until it answers. Each attempt may take what is left of
 // the patience.
 func (c *Client) retry(ctx context.Context, call func(context.Context) error) error {
+	if err := c.ingestAddress(); err != nil {
+		return err
+	}
 	p := c.patience()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, max(p.left(), time.Second))
