@@ -19,7 +19,7 @@ type wireAppend struct {
 func (w *wireAppend) size() int {
 	n := w.innerSize()
 	if w.stream {
-		n += 1 + protowire.SizeBytes(n) - n + n
+		n = 1 + protowire.SizeBytes(n)
 	}
 	return n
 }
