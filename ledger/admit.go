@@ -13,19 +13,14 @@ import (
 )
 
 // An admitted item has passed every check that needs no state. What it names
-// aliases the producer's bytes until the append returns.
+// aliases the producer's bytes, until the follower has taken its entry.
 type admitted struct {
 	kind           daybookv1.Kind
 	body           []byte
 	sum            verify.Hash // SHA-256 of body
 	number, last   uint64      // last > number for a gap
 	source, target string      // canonical domains of an access
-	side           daybookv1.Side
-	occurred       int64
-	decision       daybookv1.Decision
-	outcome        daybookv1.OutcomeResult
-	eventID        []byte
-	retention      []byte
+	event          verify.EventFields
 	openings       []Opening
 }
 
@@ -95,15 +90,12 @@ func (a *admitted) admit(item *Item, number uint64, domain string) error {
 }
 
 func (a *admitted) admitEvent() error {
-	ev, err := verify.ParseEvent(a.body)
-	if err != nil {
+	var err error
+	if a.event, err = verify.ParseEvent(a.body); err != nil {
 		return err
 	}
-	a.source, a.target = verify.CanonicalDomain(ev.SourceDomain), verify.CanonicalDomain(ev.TargetDomain)
-	a.side, a.occurred = ev.Side, ev.OccurredAtNS
-	a.decision, a.outcome = ev.Decision, ev.Outcome
-	a.eventID, a.retention = ev.EventID, ev.RetentionClass
-	if ev.Sealed == 0 && len(a.openings) == 0 {
+	a.source, a.target = verify.CanonicalDomain(a.event.SourceDomain), verify.CanonicalDomain(a.event.TargetDomain)
+	if a.event.Sealed == 0 && len(a.openings) == 0 {
 		return nil
 	}
 	return a.checkOpenings()

@@ -76,7 +76,7 @@ func (l *Ledger) AppendOneOff(ctx context.Context, producer Producer, item Item)
 		if err := l.vaultFor(items); err != nil {
 			return nil, err
 		}
-		w := &work{op: opOneOff, producer: producer, run: verify.OneOffRunID(producer.ID, items[0].eventID), epoch: 1, first: 1, items: items, bytes: size}
+		w := &work{op: opOneOff, producer: producer, run: verify.OneOffRunID(producer.ID, items[0].event.EventID), epoch: 1, first: 1, items: items, bytes: size}
 		w.checked = l.position.Load()
 		index, found, err := l.findNumber(producer.ID, w.run, 1, w.checked)
 		if err != nil {

@@ -17,16 +17,26 @@ const bundleWidth = 256 // entries of a tlog-tiles entry bundle
 
 type span struct{ lo, hi uint32 }
 
-// A pending is one placed entry before its bytes are put together.
+// A pending is one placed entry, with what the sequencer derived of it.
 type pending struct {
-	head []byte // batch head, shared
-	body []byte
-	raw  []byte // entry bytes, once assembled
-	leaf verify.Hash
+	head   []byte // batch head, shared
+	body   []byte
+	raw    []byte // entry bytes, once assembled
+	leaf   verify.Hash
+	place  verify.EntryHead
+	event  *verify.EventFields // zero unless an access
+	stream *stream             // the sequencer's
+}
+
+// A placed is one append of a cohort, or one entry of the ledger's own.
+type placed struct {
+	head verify.BatchHead
+	end  int  // one past its last entry in the cohort
+	run  *run // a copy, as the append leaves it; nil for a one-off
 }
 
 // A cohort is what becomes durable together. The sequencer fills it; from its
-// submission on it is immutable.
+// submission on it is immutable, until the follower has taken its entries.
 type cohort struct {
 	first   uint64
 	time    int64
@@ -34,12 +44,14 @@ type cohort struct {
 	heads   []byte // all entry heads, one after the other
 	places  []span // of heads, one for each entry
 	entries []pending
+	appends []placed
 	works   []*work
 	bytes   int
 	sealed  []sealedOpening
 	fault   error // an opening could not be sealed: the cohort must not be committed
 
 	next       store.Head
+	frontier   verify.Frontier // of the tree at next.Size
 	ticket     store.Ticket
 	batch      store.Batch
 	submitted  time.Duration
@@ -50,18 +62,45 @@ type cohort struct {
 // A sealedOpening is an opening on its way to the store.
 type sealedOpening struct{ key, value []byte }
 
+// entriesPool holds *[]pending, all zero, for the entries of cohorts.
+var entriesPool = sync.Pool{New: func() any { return new([]pending) }}
+
 func newCohort(first uint64, now int64) *cohort {
-	return &cohort{first: first, time: now}
+	return &cohort{first: first, time: now, entries: (*entriesPool.Get().(*[]pending))[:0]}
 }
 
-func (c *cohort) begin(head []byte) { c.head = head }
+// release lets go of all but what receipts need.
+func (c *cohort) release() {
+	entries := c.entries
+	clear(entries)
+	entriesPool.Put(&entries)
+	c.entries, c.appends, c.works = nil, nil, nil
+}
 
-func (c *cohort) add(place *verify.EntryHead, body []byte) {
+// begin starts an append under a batch head.
+func (c *cohort) begin(head verify.BatchHead) {
+	c.head = head.AppendTo(nil)
+	c.appends = append(c.appends, placed{head: head})
+}
+
+// end ends the append that begin started; r is its run, nil for a one-off.
+func (c *cohort) end(r *run) {
+	a := &c.appends[len(c.appends)-1]
+	a.end = len(c.entries)
+	if r != nil {
+		r.key() // the copy has it too
+		left := *r
+		a.run = &left
+	}
+}
+
+func (c *cohort) add(e pending) {
 	lo := len(c.heads)
-	c.heads = place.AppendTo(c.heads)
+	c.heads = e.place.AppendTo(c.heads)
 	c.places = append(c.places, span{uint32(lo), uint32(len(c.heads))})
-	c.entries = append(c.entries, pending{head: c.head, body: body})
-	c.bytes += len(c.head) + len(c.heads) - lo + len(body)
+	e.head = c.head
+	c.entries = append(c.entries, e)
+	c.bytes += len(c.head) + len(c.heads) - lo + len(e.body)
 }
 
 // place returns the bytes of one entry head; they are immutable.
@@ -130,13 +169,13 @@ func (q *sequencer) integrate() error {
 			return err
 		}
 	}
+	emit := func(id tileID, tl *tile) error { return batch.Set(store.TileKey(id.level, id.n), tl.bytes()) }
 	for i := range c.entries {
-		if err := q.tree.add(c.entries[i].leaf, func(id tileID, tl *tile) error {
-			return batch.Set(store.TileKey(id.level, id.n), tl.bytes())
-		}); err != nil {
+		if err := q.tree.add(c.entries[i].leaf, emit); err != nil {
 			return err
 		}
 	}
+	c.frontier = q.tree.frontier()
 	for _, o := range c.sealed {
 		if err := batch.Set(o.key, o.value); err != nil {
 			return err
@@ -188,31 +227,24 @@ func (q *sequencer) pack(c *cohort, k *chunk) {
 		entries = append(entries, c.entries[i].raw)
 	}
 	k.frame = frame.Encode(nil, entries)
-	if len(entries) > k.hi-k.lo {
-		k.err = q.checkSwap(c, k)
+	if old := len(entries) - (k.hi - k.lo); old > 0 {
+		k.err = checkSwap(c.first+uint64(k.lo)-uint64(old), k.frame, entries)
 	}
 }
 
 // checkSwap decodes the frame that replaces a bundle's small ones and compares
-// every leaf hash, before the small ones are deleted.
-func (q *sequencer) checkSwap(c *cohort, k *chunk) error {
-	entries, err := frame.Decode(k.frame)
+// every entry with the bytes that were hashed, before the small ones are deleted.
+func checkSwap(first uint64, coded []byte, entries [][]byte) error {
+	decoded, err := frame.Decode(coded)
 	if err != nil {
 		return fmt.Errorf("checking a bundle frame: %w", err)
 	}
-	old := len(q.bundle.leaves)
-	if len(entries) != old+k.hi-k.lo {
-		return fmt.Errorf("checking a bundle frame: %d entries", len(entries))
+	if len(decoded) != len(entries) {
+		return fmt.Errorf("checking a bundle frame: %d entries, not %d", len(decoded), len(entries))
 	}
-	for i, e := range entries {
-		want := verify.Hash{}
-		if i < old {
-			want = q.bundle.leaves[i]
-		} else {
-			want = c.entries[k.lo+i-old].leaf
-		}
-		if verify.HashLeaf(e) != want {
-			return &FaultError{c.first + uint64(k.lo) - uint64(old) + uint64(i), "leaf hash differs in the bundle frame"}
+	for i, e := range decoded {
+		if !bytes.Equal(e, entries[i]) {
+			return &FaultError{first + uint64(i), "the entry differs in the bundle frame"}
 		}
 	}
 	return nil
@@ -262,7 +294,7 @@ func (q *sequencer) takeBatch() store.Batch {
 // the commit from which its checkpoint is signed again at any time. A crash
 // leaves all of the cohort or nothing.
 func (q *sequencer) submit(c *cohort, batch store.Batch) error {
-	next := store.Head{Term: q.head.Term, Size: c.first + uint64(len(c.entries)), Root: q.tree.frontier.Root(), TimeNS: c.time}
+	next := store.Head{Term: q.head.Term, Size: c.first + uint64(len(c.entries)), Root: c.frontier.Root(), TimeNS: c.time}
 	if err := batch.Set(store.Commits.Key(next.Size), commitRow(next)); err != nil {
 		return err
 	}

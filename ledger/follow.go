@@ -150,11 +150,8 @@ func (f *follower) follow() error {
 		if from >= head.Size {
 			return nil
 		}
-		to := min(head.Size, from+followStep)
-		if err := f.l.frames.scan(from, to, func(_ uint64, raw []byte) error { return f.take(raw) }); err != nil {
-			return err
-		}
-		if err := f.compare(from, to); err != nil {
+		to, err := f.step(from, head.Size)
+		if err != nil {
 			return err
 		}
 		f.l.position.Store(to)
@@ -167,6 +164,51 @@ func (f *follower) follow() error {
 			}
 		}
 	}
+}
+
+// step takes the next entries: a cohort that was handed over, or what is on disk
+// up to the next one. It returns the new position.
+func (f *follower) step(from, size uint64) (uint64, error) {
+	c, next := f.l.handover.take(from)
+	if c != nil {
+		err := f.adopt(c)
+		to := c.next.Size
+		c.release()
+		return to, err
+	}
+	to := min(size, from+followStep, next)
+	if err := f.l.frames.scan(from, to, func(_ uint64, raw []byte) error { return f.take(raw) }); err != nil {
+		return from, err
+	}
+	return to, f.compare(from, to)
+}
+
+// adopt re-reads a cohort from disk and re-hashes it. Where an entry's bytes have
+// the hash that was integrated, what the sequencer derived of them holds too.
+func (f *follower) adopt(c *cohort) error {
+	appends := c.appends
+	entry := verify.Entry{Head: appends[0].head}
+	err := f.l.frames.scan(c.first, c.next.Size, func(index uint64, raw []byte) error {
+		i := int(index - c.first)
+		e := &c.entries[i]
+		if verify.HashLeaf(raw) != e.leaf {
+			return &FaultError{index, "what is on disk has another hash than what was committed"}
+		}
+		if i == appends[0].end {
+			appends = appends[1:]
+			entry.Head = appends[0].head
+		}
+		entry.Place, entry.Body = e.place, e.body
+		f.replay.adoptStream(e)
+		if i+1 == appends[0].end {
+			f.replay.adoptRun(appends[0].run)
+		}
+		return f.l.index.Add(index, &entry, e.event)
+	})
+	if err == nil {
+		f.replay.frontier, f.replay.time = c.frontier, c.time
+	}
+	return err
 }
 
 // compare checks the root derived from disk against the tree of the log at that

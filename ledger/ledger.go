@@ -39,6 +39,7 @@ type Ledger struct {
 
 	queue     *queue
 	submitted chan *cohort // sequencer to publisher, in order
+	handover  handover      // publisher to follower
 	tiles     *tiles
 	frames    *frameCache
 	index     *index.Index
@@ -166,15 +167,13 @@ func (l *Ledger) announce(c *cohort) {
 		}
 		c.checkpoint = signed
 	}
+	works := c.works
+	l.handover.give(c)
 	l.head.Store(&Head{Term: c.next.Term, Size: c.next.Size, Root: c.next.Root, TimeNS: c.next.TimeNS, Checkpoint: c.checkpoint})
 	l.published.notify()
-	for i := range c.entries {
-		c.entries[i] = pending{} // only heads are still needed, by receipts
-	}
-	for _, w := range c.works {
+	for _, w := range works {
 		close(w.done)
 	}
-	c.works = nil
 }
 
 // sign signs a checkpoint of the log. The caller has made sure that the tree of

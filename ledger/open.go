@@ -203,7 +203,7 @@ func (l *Ledger) recover(head store.Head) error {
 		mine.runs[k] = &c
 	}
 	for k, s := range fol.replay.state.streams {
-		mine.streams[k] = &stream{count: s.count, previous: s.previous}
+		mine.streams[k] = &stream{count: s.count, previous: s.previous, twin: s}
 	}
 	for source, targets := range fol.replay.state.targets {
 		for target := range targets {
@@ -220,7 +220,8 @@ func (l *Ledger) recover(head store.Head) error {
 	if err := l.seq.tree.resume(head.Size, l.seq.bundle.leaves); err != nil {
 		return fmt.Errorf("rebuilding the tree of %d: %w", head.Size, err)
 	}
-	if root := l.seq.tree.frontier.Root(); root != head.Root {
+	front := l.seq.tree.frontier()
+	if root := front.Root(); root != head.Root {
 		return &FaultError{head.Size, fmt.Sprintf("entries give root %x, the head says %x", root, head.Root)}
 	}
 	return nil

@@ -15,7 +15,7 @@ func (q *sequencer) keepOpenings(place *verify.EntryHead, a *admitted) {
 		key := binary.BigEndian.AppendUint32(store.Openings.Key(place.Index), o.Field)
 		month := time.Unix(0, q.cohort.time).UTC().Format("2006-01")
 		plain := append(append([]byte(nil), o.Salt...), o.Value...)
-		sealed, err := q.l.vault.Seal(string(a.retention), month, plain, key)
+		sealed, err := q.l.vault.Seal(string(a.event.RetentionClass), month, plain, key)
 		if err != nil {
 			q.cohort.fault = err
 			return

@@ -79,7 +79,7 @@ func (p *replay) apply(raw []byte) error {
 	}
 	p.leaf = verify.HashLeaf(raw)
 	p.frontier.Append(p.leaf)
-	p.applyStream(index)
+	p.grow(p.stream, index, p.leaf, &p.entry.Place)
 	if err := p.applyRun(index); err != nil {
 		return &FaultError{index, err.Error()}
 	}
@@ -150,15 +150,51 @@ func (p *replay) checkAccess() error {
 	return nil
 }
 
-func (p *replay) applyStream(index uint64) {
-	st := p.stream
+// grow adds an entry to its stream.
+func (p *replay) grow(st *stream, index uint64, leaf verify.Hash, place *verify.EntryHead) {
 	st.count++
 	st.previous = index + 1
-	st.frontier.Append(p.leaf)
+	st.frontier.Append(leaf)
 	if !st.dirty {
 		st.dirty = true
-		p.dirtyStreams = append(p.dirtyStreams, dirtyStream{verify.StreamKeyOf(&p.entry.Place), st})
+		p.dirtyStreams = append(p.dirtyStreams, dirtyStream{verify.StreamKeyOf(place), st})
 	}
+}
+
+func (p *replay) touch(r *run) {
+	if !r.dirty {
+		r.dirty = true
+		p.dirtyRuns = append(p.dirtyRuns, r)
+	}
+}
+
+// adoptStream takes over an entry's stream from the sequencer.
+func (p *replay) adoptStream(e *pending) {
+	st := e.stream.twin
+	if st == nil {
+		st = p.state.stream(&e.place)
+		e.stream.twin = st
+		if e.place.Kind == daybookv1.Kind_KIND_ACCESS {
+			p.state.note(e.place.Source, e.place.Target)
+		}
+	}
+	p.grow(st, e.place.Index, e.leaf, &e.place)
+}
+
+// adoptRun takes over a run as the sequencer left it; nil: a one-off's.
+func (p *replay) adoptRun(left *run) {
+	if left == nil {
+		return
+	}
+	r := p.state.runs[left.key()]
+	if r == nil {
+		r = new(run)
+		p.state.runs[left.key()] = r
+	}
+	dirty := r.dirty
+	*r = *left
+	r.dirty = dirty
+	p.touch(r)
 }
 
 // runOf returns the run of the newest entry.
@@ -199,10 +235,7 @@ func (p *replay) applyRun(index uint64) error {
 		return err
 	}
 	r.previous = index + 1
-	if !r.dirty {
-		r.dirty = true
-		p.dirtyRuns = append(p.dirtyRuns, r)
-	}
+	p.touch(r)
 	return nil
 }
 

@@ -168,7 +168,7 @@ func (q *sequencer) placeItem(r *run, a *admitted) {
 	r.previous = q.next() + 1
 	r.hash = verify.RunNext(r.hash, a.number, a.sum)
 	r.last = a.last
-	q.place(&place, a.body)
+	q.place(&place, a.body, &a.event)
 	q.keepOpenings(&place, a)
 }
 
@@ -180,16 +180,17 @@ func (q *sequencer) judge(place *verify.EntryHead, a *admitted, p daybookv1.Prov
 			fmt.Sprintf("over %d distinct targets: further ones go to %s", maxTargets, overflowTarget), q.next())
 	}
 	place.Target = target
-	place.Side = a.side
-	place.Late = late(p, a.occurred, q.cohort.time)
-	place.Verdict = domains.Evaluate(domains.RulesVersion, place.Source, place.Target, a.decision, a.outcome)
+	place.Side = a.event.Side
+	place.Late = late(p, a.event.OccurredAtNS, q.cohort.time)
+	place.Verdict = domains.Evaluate(domains.RulesVersion, place.Source, place.Target, a.event.Decision, a.event.Outcome)
 }
 
 // next is the index of the next entry.
 func (q *sequencer) next() uint64 { return q.cohort.first + uint64(len(q.cohort.entries)) }
 
-// place gives one entry its index, stream and position.
-func (q *sequencer) place(place *verify.EntryHead, body []byte) {
+// place gives one entry its index, stream and position. event is that of an
+// access, else zero.
+func (q *sequencer) place(place *verify.EntryHead, body []byte, event *verify.EventFields) {
 	place.Index = q.next()
 	st := q.state.stream(place)
 	place.Position, place.PreviousInStream = st.count, st.previous
@@ -198,13 +199,13 @@ func (q *sequencer) place(place *verify.EntryHead, body []byte) {
 	if q.l.publicTiles {
 		place.Blind = q.cohort.blind()
 	}
-	q.cohort.add(place, body)
+	q.cohort.add(pending{body: body, place: *place, event: event, stream: st})
 }
 
 func (q *sequencer) beginAppend(w *work, p daybookv1.Provenance, run verify.Hash, epoch uint64) {
 	head := verify.BatchHead{FormatVersion: FormatVersion, LogTimeNS: q.cohort.time, Producer: w.producer.ID,
 		KeyFingerprint: w.producer.KeyFingerprint, Provenance: p, Run: run, Epoch: epoch, RulesVersion: domains.RulesVersion}
-	q.cohort.begin(head.AppendTo(nil))
+	q.cohort.begin(head)
 	w.result.cohort = q.cohort
 	w.result.first = q.next()
 	w.result.headBytes = q.cohort.head
@@ -212,6 +213,7 @@ func (q *sequencer) beginAppend(w *work, p daybookv1.Provenance, run verify.Hash
 
 func (q *sequencer) endAppend(w *work, r *run) {
 	w.result.places = q.cohort.places[w.result.first-q.cohort.first : len(q.cohort.entries)]
+	q.cohort.end(r)
 	if r != nil {
 		w.result.state = runState{epoch: r.epoch, next: r.last + 1, hash: r.hash, ended: r.ended, opened: r.opened}
 	}
@@ -235,7 +237,7 @@ func (q *sequencer) appendOneOff(w *work) error {
 		delete(q.oneOffs, q.oneOffQ[0])
 		q.oneOffQ = q.oneOffQ[1:]
 	}
-	q.place(&place, a.body)
+	q.place(&place, a.body, &a.event)
 	q.keepOpenings(&place, a)
 	q.endAppend(w, nil)
 	return nil
@@ -322,7 +324,7 @@ func (q *sequencer) placeControl(w *work, r *run, kind daybookv1.Kind, body []by
 	q.beginAppend(w, r.provenance, r.id, r.epoch)
 	place := verify.EntryHead{Kind: kind, Source: producerDomain(r.producer), PreviousInRun: r.previous}
 	r.previous = q.next() + 1
-	q.place(&place, body)
+	q.place(&place, body, &verify.EventFields{})
 	w.result.body = body
 	q.endAppend(w, r)
 }

@@ -47,6 +47,7 @@ type stream struct {
 	previous uint64          // index of the newest entry, plus 1
 	frontier verify.Frontier // the follower's; the sequencer's stays empty
 	dirty    bool            // touched since the last snapshot; the follower's
+	twin     *stream         // of the sequencer's: the follower's, owned by the follower
 }
 
 // state is what the ledger must know of the entries before an entry to place

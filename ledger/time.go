@@ -28,29 +28,34 @@ func SystemClock() Clock {
 // A timekeeper gives each commit its log time (permanent): expected = time of
 // the first commit after open + monotonic time elapsed since; time = max(last,
 // min(wall, expected + 1 s)). Owned by the sequencer.
+//
+// What the wall clock shows at that first commit is right by definition: open
+// found it plausible, or the operator accepted it. From then on it must run as
+// fast as the monotonic clock.
 type timekeeper struct {
 	clock   Clock
 	last    int64 // time of the last commit
 	started bool
 	first   int64         // time of the first commit after open
+	wall    int64         // wall clock at that commit
 	mono    time.Duration // monotonic time of that commit
 }
 
-// next returns the time of the next commit, or ErrClock where the wall clock is
-// off by over 10 s from expected.
+// next returns the time of the next commit, or ErrClock where the wall clock has
+// stepped by over 10 s since the first one.
 func (k *timekeeper) next() (int64, error) {
 	wall, mono := k.clock.Wall(), k.clock.Mono()
 	if !k.started {
 		k.started = true
-		k.first, k.mono = max(k.last, wall), mono
+		k.first, k.wall, k.mono = max(k.last, wall), wall, mono
 		k.last = k.first
 		return k.first, nil
 	}
-	expected := k.first + int64(mono-k.mono)
-	if off := wall - expected; off > int64(clockFault) || off < -int64(clockFault) {
+	elapsed := int64(mono - k.mono)
+	if off := wall - k.wall - elapsed; off > int64(clockFault) || off < -int64(clockFault) {
 		return 0, ErrClock
 	}
-	k.last = max(k.last, min(wall, expected+int64(clockSlack)))
+	k.last = max(k.last, min(wall, k.first+elapsed+int64(clockSlack)))
 	return k.last, nil
 }
 

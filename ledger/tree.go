@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"math/bits"
 	"sync"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
@@ -154,17 +155,30 @@ func (t *tile) bytes() []byte {
 
 // An integrator adds leaves to the tree, in order; owned by the sequencer.
 type integrator struct {
-	tiles    *tiles
-	frontier verify.Frontier
-	cur      [8]*tile // growing tile of each tile level, or nil
+	tiles *tiles
+	size  uint64
+	cur   [8]*tile // growing tile of each tile level, or nil
 }
 
 // add appends one leaf: it fills in the nodes that become complete and calls
 // emit with each finished tile.
 func (g *integrator) add(leaf verify.Hash, emit func(id tileID, tl *tile) error) error {
-	index := g.frontier.Size
-	g.frontier.Append(leaf)
+	index := g.size
+	g.size++
 	return g.place(0, index, leaf, emit)
+}
+
+// frontier returns the frontier of the tree. All its nodes are in growing
+// tiles: the node of a set bit of the size has no right sibling yet.
+func (g *integrator) frontier() verify.Frontier {
+	f := verify.Frontier{Size: g.size, Nodes: make([]verify.Hash, 0, bits.OnesCount64(g.size))}
+	for level := bits.Len64(g.size) - 1; level >= 0; level-- {
+		if index := g.size >> uint(level); index&1 == 1 {
+			inner := uint(level) % tileHeight
+			f.Nodes = append(f.Nodes, g.cur[level/tileHeight].nodes[at(inner, (index-1)&(tileWidth>>inner-1))])
+		}
+	}
+	return f
 }
 
 // place sets node index of a tile level and the nodes above it that become
@@ -221,16 +235,6 @@ func (g *integrator) resume(size uint64, tail []verify.Hash) error {
 			}
 		}
 	}
-	g.frontier = verify.Frontier{Size: size}
-	for level := 63; level >= 0; level-- {
-		if size>>uint(level)&1 == 0 {
-			continue
-		}
-		h, err := g.tiles.node(uint(level), size>>uint(level)-1)
-		if err != nil {
-			return err
-		}
-		g.frontier.Nodes = append(g.frontier.Nodes, h)
-	}
+	g.size = size
 	return nil
 }

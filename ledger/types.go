@@ -101,8 +101,8 @@ type Opening struct {
 	Value []byte
 }
 
-// Item is one event, or what stands in its place. The ledger keeps Body until
-// the append has returned; the caller must not modify it before.
+// Item is one event, or what stands in its place. The ledger keeps Body beyond
+// the append: whoever has given it away must not modify it any more.
 type Item struct {
 	Kind     daybookv1.Kind // ACCESS, DECLINED or GAP; 0: ACCESS
 	Body     []byte

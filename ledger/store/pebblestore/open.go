@@ -223,8 +223,10 @@ func (s *Store) listener() *pebble.EventListener {
 			log.Error("stored data is damaged", "path", info.Path, "detail", info.Details)
 		},
 		DiskSlow: func(info vfs.DiskSlowInfo) { log.Warn("disk is slow", "detail", info.String()) },
+		CompactionEnd: func(info pebble.CompactionInfo) { log.Debug("pebble compacted", "detail", info.String()) },
 		FlushEnd: func(info pebble.FlushInfo) {
 			s.flushes.Add(1)
+			log.Debug("pebble flushed", "detail", info.String())
 			if info.Err != nil && info.Err.Error() != nothingFlushed {
 				s.fatal(fmt.Sprintf("flushing: %v", info.Err)) // Pebble would retry it for ever
 			}
