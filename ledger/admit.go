@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -37,7 +38,7 @@ func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, er
 		return nil, 0, ErrBatchTooLarge
 	}
 	domain := producerDomain(producer.ID)
-	out := make([]admitted, len(items))
+	out := getItems(len(items))
 	size := int64(0)
 	number := first
 	for i := range items {
@@ -54,6 +55,23 @@ func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, er
 		number = out[i].last + 1
 	}
 	return out, size, nil
+}
+
+// itemsPool holds *[]admitted, all zero.
+var itemsPool = sync.Pool{New: func() any { return new([]admitted) }}
+
+func getItems(n int) []admitted {
+	items := *itemsPool.Get().(*[]admitted)
+	if cap(items) < n {
+		items = make([]admitted, n)
+	}
+	return items[:n]
+}
+
+// putItems takes back what nobody looks at any more.
+func putItems(items []admitted) {
+	clear(items)
+	itemsPool.Put(&items)
 }
 
 // producerDomain is the source id of a producer's own entries: the trust domain

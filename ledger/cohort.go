@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -71,6 +72,10 @@ func newCohort(first uint64, now int64) *cohort {
 
 // release lets go of all but what receipts need.
 func (c *cohort) release() {
+	for _, w := range c.works {
+		putItems(w.items)
+		w.items = nil
+	}
 	entries := c.entries
 	clear(entries)
 	entriesPool.Put(&entries)
@@ -123,36 +128,43 @@ func (c *cohort) failAll(err error) {
 	}
 }
 
-// assemble puts entry [i] together and hashes it, for each i in [lo, hi).
-func (c *cohort) assemble(lo, hi int) {
-	size := 0
+// assemble appends entries [lo, hi) to a payload and hashes them.
+func (c *cohort) assemble(payload []byte, lo, hi int) []byte {
 	for i := lo; i < hi; i++ {
-		e, s := &c.entries[i], c.places[i]
-		size += len(e.head) + int(s.hi-s.lo) + len(e.body) + 16
+		e, start := &c.entries[i], len(payload)
+		payload = verify.AppendEntry(append(payload, 0, 0), e.head, c.place(c.places[i]), e.body)
+		e.raw = payload[start+2 : len(payload) : len(payload)]
+		e.leaf = verify.HashLeafAfter(payload[start+1:])
+		binary.BigEndian.PutUint16(payload[start:], uint16(len(e.raw)))
 	}
-	buf := make([]byte, 0, size)
-	for i := lo; i < hi; i++ {
-		e, start := &c.entries[i], len(buf)
-		buf = verify.AppendEntry(buf, e.head, c.place(c.places[i]), e.body)
-		e.raw = buf[start:len(buf):len(buf)]
-		e.leaf = verify.HashLeaf(e.raw)
-	}
+	return payload
 }
 
-// A bundle is the incomplete last entry bundle: its entries in memory, and
-// under which keys their frames are. Owned by the sequencer.
+// rawSize is at least the size of the payload of entries [lo, hi).
+func (c *cohort) rawSize(lo, hi int) int {
+	size := 0
+	for i := lo; i < hi; i++ {
+		size += len(c.entries[i].head) + int(c.places[i].hi-c.places[i].lo) + len(c.entries[i].body) + 16
+	}
+	return size
+}
+
+// A bundle is the incomplete last entry bundle, and under which keys its frames
+// are. Owned by the sequencer.
 type bundle struct {
-	entries [][]byte
-	leaves  []verify.Hash
+	payload []byte // of its entries, as in one frame
+	count   int
 	keys    [][]byte
 }
 
 // A chunk is the part of a cohort that lies in one entry bundle; the natural
 // unit of parallel work.
 type chunk struct {
-	lo, hi int    // entries of the cohort
-	frame  []byte // as it will be stored
-	err    error
+	lo, hi  int    // entries of the cohort
+	payload []byte // of its frame
+	count   int    // entries in the frame: more than its own where it completes a bundle
+	frame   []byte // as it will be stored
+	err     error
 }
 
 // integrate assembles, hashes, compresses and submits the cohort.
@@ -215,37 +227,31 @@ func (q *sequencer) eachChunk(chunks []chunk, fn func(*chunk)) {
 	wg.Wait()
 }
 
-// pack assembles a chunk and, where it needs nothing from before, encodes its
-// frame.
+// pack assembles a chunk and encodes its frame: with what its bundle holds from
+// before, where it completes one.
 func (q *sequencer) pack(c *cohort, k *chunk) {
-	c.assemble(k.lo, k.hi)
-	entries := make([][]byte, 0, bundleWidth)
-	if (c.first+uint64(k.hi))%bundleWidth == 0 && k.lo == 0 {
-		entries = append(entries, q.bundle.entries...)
+	old := &bundle{}
+	if k.lo == 0 && (c.first+uint64(k.hi))%bundleWidth == 0 {
+		old = &q.bundle
 	}
-	for i := k.lo; i < k.hi; i++ {
-		entries = append(entries, c.entries[i].raw)
-	}
-	k.frame = frame.Encode(nil, entries)
-	if old := len(entries) - (k.hi - k.lo); old > 0 {
-		k.err = checkSwap(c.first+uint64(k.lo)-uint64(old), k.frame, entries)
+	payload := make([]byte, 0, len(old.payload)+c.rawSize(k.lo, k.hi))
+	payload = c.assemble(append(payload, old.payload...), k.lo, k.hi)
+	k.payload, k.count = payload, old.count+k.hi-k.lo
+	k.frame = frame.EncodePayload(nil, payload, k.count)
+	if old.count > 0 {
+		k.err = checkSwap(k.frame, payload, k.count)
 	}
 }
 
-// checkSwap decodes the frame that replaces a bundle's small ones and compares
-// every entry with the bytes that were hashed, before the small ones are deleted.
-func checkSwap(first uint64, coded []byte, entries [][]byte) error {
-	decoded, err := frame.Decode(coded)
+// checkSwap decodes the frame that replaces a bundle's small ones and compares it
+// with the bytes that were hashed, before the small ones are deleted.
+func checkSwap(coded, payload []byte, count int) error {
+	decoded, err := new(frame.Decoder).Payload(coded)
 	if err != nil {
 		return fmt.Errorf("checking a bundle frame: %w", err)
 	}
-	if len(decoded) != len(entries) {
-		return fmt.Errorf("checking a bundle frame: %d entries, not %d", len(decoded), len(entries))
-	}
-	for i, e := range decoded {
-		if !bytes.Equal(e, entries[i]) {
-			return &FaultError{first + uint64(i), "the entry differs in the bundle frame"}
-		}
+	if n, err := frame.Count(coded); err != nil || n != count || !bytes.Equal(decoded, payload) {
+		return errors.New("checking a bundle frame: it decodes to other entries")
 	}
 	return nil
 }
@@ -269,14 +275,12 @@ func (q *sequencer) storeChunk(c *cohort, k *chunk, batch store.Batch) error {
 				return err
 			}
 		}
-		q.bundle = bundle{}
+		q.bundle = bundle{payload: q.bundle.payload[:0]}
 		return batch.Set(key, k.frame)
 	}
 	key := store.Frames.Key(first)
-	for i := k.lo; i < k.hi; i++ {
-		q.bundle.entries = append(q.bundle.entries, c.entries[i].raw)
-		q.bundle.leaves = append(q.bundle.leaves, c.entries[i].leaf)
-	}
+	q.bundle.payload = append(q.bundle.payload, k.payload...)
+	q.bundle.count += k.count
 	q.bundle.keys = append(q.bundle.keys, key)
 	return batch.Set(key, k.frame)
 }

@@ -39,7 +39,7 @@ type Ledger struct {
 
 	queue     *queue
 	submitted chan *cohort // sequencer to publisher, in order
-	handover  handover      // publisher to follower
+	handover  handover     // publisher to follower
 	tiles     *tiles
 	frames    *frameCache
 	index     *index.Index

@@ -214,10 +214,11 @@ func (l *Ledger) recover(head store.Head) error {
 		time: timekeeper{clock: l.clock, last: head.TimeNS}, ownRun: randomHash(),
 		batches: make(chan store.Batch, l.engine.InFlight()+1), live: map[string]map[verify.Hash]time.Duration{},
 		oneOffs: map[verify.Hash]uint64{}, parked: map[verify.Hash][]*work{}}
-	if err := l.seq.resumeBundle(head.Size); err != nil {
+	leaves, err := l.seq.resumeBundle(head.Size)
+	if err != nil {
 		return err
 	}
-	if err := l.seq.tree.resume(head.Size, l.seq.bundle.leaves); err != nil {
+	if err := l.seq.tree.resume(head.Size, leaves); err != nil {
 		return fmt.Errorf("rebuilding the tree of %d: %w", head.Size, err)
 	}
 	front := l.seq.tree.frontier()
@@ -247,22 +248,26 @@ func (l *Ledger) recoverFollower(head store.Head) (*follower, error) {
 	return f, nil
 }
 
-// resumeBundle loads the entries of the incomplete last bundle.
-func (q *sequencer) resumeBundle(size uint64) error {
+// resumeBundle loads the entries of the incomplete last bundle and returns their
+// leaf hashes.
+func (q *sequencer) resumeBundle(size uint64) ([]verify.Hash, error) {
+	var leaves []verify.Hash
 	lo := store.Frames.Key(size - size%bundleWidth)
 	hi := store.Frames.Key(size)
-	return q.l.engine.Scan(lo, hi, func(key, value []byte) error {
-		entries, err := frame.Decode(append([]byte(nil), value...))
+	err := q.l.engine.Scan(lo, hi, func(key, value []byte) error {
+		entries, err := frame.Decode(value)
 		if err != nil {
 			return fmt.Errorf("frame %x: %w", key, err)
 		}
 		for _, e := range entries {
-			q.bundle.entries = append(q.bundle.entries, e)
-			q.bundle.leaves = append(q.bundle.leaves, verify.HashLeaf(e))
+			q.bundle.payload = frame.AppendEntry(q.bundle.payload, e)
+			leaves = append(leaves, verify.HashLeaf(e))
 		}
+		q.bundle.count += len(entries)
 		q.bundle.keys = append(q.bundle.keys, append([]byte(nil), key...))
 		return nil
 	})
+	return leaves, err
 }
 
 // raiseTerm makes the new term durable before anything is signed in it. A crash

@@ -29,6 +29,16 @@ func HashLeaf(entry []byte) Hash {
 	return out
 }
 
+// HashLeafAfter returns the leaf hash of b[1:]. It saves HashLeaf's copy: while
+// it runs, b[0] holds the hash's prefix, and afterwards what it held before.
+func HashLeafAfter(b []byte) Hash {
+	kept := b[0]
+	b[0] = 0
+	h := sha256.Sum256(b)
+	b[0] = kept
+	return h
+}
+
 // HashNode returns the hash of an inner node, SHA-256(0x01 || left || right),
 // as RFC 6962 has it. It does not allocate.
 func HashNode(left, right Hash) Hash {

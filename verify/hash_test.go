@@ -24,6 +24,10 @@ func TestHashLeafLengths(t *testing.T) {
 		if got, want := verify.HashLeaf(entry), sha256.Sum256(make([]byte, n+1)); got != want {
 			t.Fatalf("length %d: %x, want %x", n, got, want)
 		}
+		after := append([]byte{7}, entry...)
+		if got, want := verify.HashLeafAfter(after), verify.HashLeaf(entry); got != want || after[0] != 7 {
+			t.Fatalf("length %d: HashLeafAfter %x, want %x; the byte before is %d", n, got, want, after[0])
+		}
 	}
 }
 

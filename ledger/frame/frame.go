@@ -54,55 +54,51 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // buffers holds *[]byte scratch for payloads.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// RawLen is the length of the payload of these entries before the codec.
-func RawLen(entries [][]byte) int {
-	n := 2 * len(entries)
-	for _, e := range entries {
-		n += len(e)
+// AppendEntry appends u16 length || entry to a payload.
+func AppendEntry(payload, entry []byte) []byte {
+	if len(entry) > MaxEntry {
+		panic(fmt.Sprintf("frame: entry of %d bytes", len(entry)))
 	}
-	return n
+	return append(binary.BigEndian.AppendUint16(payload, uint16(len(entry))), entry...)
 }
 
-// Encode appends the frame of entries to dst. It allocates only where dst lacks
-// capacity. It panics if a limit is exceeded: the caller cuts frames at bundles.
+// Encode appends the frame of entries to dst. It panics if a limit is exceeded:
+// the caller cuts frames at bundles.
 func Encode(dst []byte, entries [][]byte) []byte {
-	rawLen := RawLen(entries)
-	if len(entries) == 0 || len(entries) > MaxCount || rawLen > maxRaw {
-		panic(fmt.Sprintf("frame: %d entries of %d bytes", len(entries), rawLen))
-	}
 	buf := buffers.Get().(*[]byte)
-	raw := appendPayload((*buf)[:0], entries)
-
-	start := len(dst)
-	dst = slices.Grow(dst, headLen+s2.MaxEncodedLen(rawLen))
-	body := dst[start+headLen : start+headLen : cap(dst)]
-	codec := byte(codecS2)
-	body = s2.Encode(body[:cap(body)], raw)
-	if len(body) >= rawLen {
-		codec = codecStored
-		body = append(body[:0], raw...)
+	payload := (*buf)[:0]
+	for _, e := range entries {
+		payload = AppendEntry(payload, e)
 	}
-	*buf = raw
+	dst = EncodePayload(dst, payload, len(entries))
+	*buf = payload
 	buffers.Put(buf)
-
-	dst = dst[:start+headLen+len(body)]
-	head := dst[start : start+headLen]
-	head[0] = codec
-	binary.BigEndian.PutUint16(head[1:], uint16(len(entries)))
-	binary.BigEndian.PutUint32(head[3:], uint32(rawLen))
-	binary.BigEndian.PutUint32(head[7:], checksum(head, body))
 	return dst
 }
 
-func appendPayload(raw []byte, entries [][]byte) []byte {
-	for _, e := range entries {
-		if len(e) > MaxEntry {
-			panic(fmt.Sprintf("frame: entry of %d bytes", len(e)))
-		}
-		raw = binary.BigEndian.AppendUint16(raw, uint16(len(e)))
-		raw = append(raw, e...)
+// EncodePayload appends the frame of a payload of count entries to dst, which
+// it does not share memory with. It allocates only where dst lacks capacity, and
+// panics as Encode.
+func EncodePayload(dst, payload []byte, count int) []byte {
+	if count < 1 || count > MaxCount || len(payload) > maxRaw {
+		panic(fmt.Sprintf("frame: %d entries of %d bytes", count, len(payload)))
 	}
-	return raw
+	start := len(dst)
+	dst = slices.Grow(dst, headLen+s2.MaxEncodedLen(len(payload)))
+	body := dst[start+headLen : start+headLen : cap(dst)]
+	codec := byte(codecS2)
+	body = s2.Encode(body[:cap(body)], payload)
+	if len(body) >= len(payload) {
+		codec = codecStored
+		body = append(body[:0], payload...)
+	}
+	dst = dst[:start+headLen+len(body)]
+	head := dst[start : start+headLen]
+	head[0] = codec
+	binary.BigEndian.PutUint16(head[1:], uint16(count))
+	binary.BigEndian.PutUint32(head[3:], uint32(len(payload)))
+	binary.BigEndian.PutUint32(head[7:], checksum(head, body))
+	return dst
 }
 
 func checksum(head, body []byte) uint32 {

@@ -79,8 +79,8 @@ func TestRoundTrip(t *testing.T) {
 		if n, err := frame.Count(b); err != nil || n != len(entries) {
 			t.Fatalf("Count = %d, %v", n, err)
 		}
-		if raw, err := d.Payload(b); err != nil || len(raw) != frame.RawLen(entries) {
-			t.Fatalf("Payload of %d bytes, %v; RawLen %d", len(raw), err, frame.RawLen(entries))
+		if raw, err := d.Payload(b); err != nil || len(raw) != rawLen(entries) {
+			t.Fatalf("Payload of %d bytes, %v; RawLen %d", len(raw), err, rawLen(entries))
 		}
 	})
 }
@@ -165,7 +165,7 @@ func slicesOf(n, size int) [][]byte {
 func TestNoAllocationPerEntry(t *testing.T) {
 	entries := shaped(100)
 	dst := frame.Encode(nil, entries)
-	dst = make([]byte, 0, 2*cap(dst)+2*frame.RawLen(entries))
+	dst = make([]byte, 0, 2*cap(dst)+2*rawLen(entries))
 	var d frame.Decoder
 	allocs := testing.AllocsPerRun(50, func() {
 		dst = frame.Encode(dst[:0], entries)
@@ -215,7 +215,7 @@ func BenchmarkEncode(b *testing.B) {
 				dst = frame.Encode(dst[:0], entries)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
-			b.ReportMetric(float64(len(dst))/float64(frame.RawLen(entries)), "of-size")
+			b.ReportMetric(float64(len(dst))/float64(rawLen(entries)), "of-size")
 		})
 	}
 }
@@ -233,4 +233,13 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
 		})
 	}
+}
+
+// rawLen is the length of the payload of these entries.
+func rawLen(entries [][]byte) int {
+	n := 2 * len(entries)
+	for _, e := range entries {
+		n += len(e)
+	}
+	return n
 }

@@ -222,7 +222,7 @@ func (s *Store) listener() *pebble.EventListener {
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			log.Error("stored data is damaged", "path", info.Path, "detail", info.Details)
 		},
-		DiskSlow: func(info vfs.DiskSlowInfo) { log.Warn("disk is slow", "detail", info.String()) },
+		DiskSlow:      func(info vfs.DiskSlowInfo) { log.Warn("disk is slow", "detail", info.String()) },
 		CompactionEnd: func(info pebble.CompactionInfo) { log.Debug("pebble compacted", "detail", info.String()) },
 		FlushEnd: func(info pebble.FlushInfo) {
 			s.flushes.Add(1)
