@@ -39,6 +39,8 @@ func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, er
 	}
 	domain := producerDomain(producer.ID)
 	out := getItems(len(items))
+	known := namesPool.Get().(names)
+	defer namesPool.Put(known)
 	size := int64(0)
 	number := first
 	for i := range items {
@@ -46,7 +48,7 @@ func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, er
 		if size > verify.MaxBatchBytes {
 			return nil, 0, ErrBatchTooLarge
 		}
-		if err := out[i].admit(&items[i], number, domain); err != nil {
+		if err := out[i].admit(&items[i], number, domain, known); err != nil {
 			return nil, 0, refuse(number, items[i].Body, err)
 		}
 		if out[i].last < number || out[i].last == ^uint64(0) {
@@ -74,6 +76,28 @@ func putItems(items []admitted) {
 	itemsPool.Put(&items)
 }
 
+// names holds the canonical ids of domain names that were met before, at most
+// maxNames: domains are few, and events many.
+type names map[string]string
+
+const maxNames = 4096
+
+// namesPool holds names.
+var namesPool = sync.Pool{New: func() any { return names{} }}
+
+// canonical is verify.CanonicalDomain.
+func (n names) canonical(name []byte) string {
+	if id, ok := n[string(name)]; ok {
+		return id
+	}
+	if len(n) >= maxNames {
+		clear(n)
+	}
+	id := verify.CanonicalDomain(name)
+	n[string(name)] = id
+	return id
+}
+
 // producerDomain is the source id of a producer's own entries: the trust domain
 // of its SPIFFE id; for the ledger itself the host of its origin.
 func producerDomain(id string) string {
@@ -84,7 +108,7 @@ func producerDomain(id string) string {
 	return verify.CanonicalDomain([]byte(domain))
 }
 
-func (a *admitted) admit(item *Item, number uint64, domain string) error {
+func (a *admitted) admit(item *Item, number uint64, domain string, known names) error {
 	a.kind, a.body, a.number, a.last, a.openings = item.Kind, item.Body, number, number, item.Openings
 	if a.kind == daybookv1.Kind_KIND_UNSPECIFIED {
 		a.kind = daybookv1.Kind_KIND_ACCESS
@@ -95,7 +119,7 @@ func (a *admitted) admit(item *Item, number uint64, domain string) error {
 	a.sum = sha256.Sum256(a.body)
 	switch a.kind {
 	case daybookv1.Kind_KIND_ACCESS:
-		return a.admitEvent()
+		return a.admitEvent(known)
 	case daybookv1.Kind_KIND_DECLINED:
 		a.source = domain
 		return a.admitDeclined()
@@ -107,12 +131,12 @@ func (a *admitted) admit(item *Item, number uint64, domain string) error {
 	}
 }
 
-func (a *admitted) admitEvent() error {
+func (a *admitted) admitEvent(known names) error {
 	var err error
 	if a.event, err = verify.ParseEvent(a.body); err != nil {
 		return err
 	}
-	a.source, a.target = verify.CanonicalDomain(a.event.SourceDomain), verify.CanonicalDomain(a.event.TargetDomain)
+	a.source, a.target = known.canonical(a.event.SourceDomain), known.canonical(a.event.TargetDomain)
 	if a.event.Sealed == 0 && len(a.openings) == 0 {
 		return nil
 	}
