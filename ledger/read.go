@@ -38,7 +38,7 @@ func (l *Ledger) Proof(_ context.Context, at, size uint64) ([]verify.Hash, error
 	if size > l.Head().Size || at >= size {
 		return nil, ErrNotFound
 	}
-	return verify.ProveRange(at, at+1, size, l.tiles.node)
+	return verify.ProveRange(at, at+1, size, l.tiles.nodes())
 }
 
 // Consistency returns the consistency proof (RFC 6962) between two sizes.
@@ -46,7 +46,7 @@ func (l *Ledger) Consistency(_ context.Context, first, second uint64) ([]verify.
 	if first == 0 || first > second || second > l.Head().Size {
 		return nil, ErrNotFound
 	}
-	return verify.ProveConsistency(first, second, l.tiles.node)
+	return verify.ProveConsistency(first, second, l.tiles.nodes())
 }
 
 // CheckpointAt signs again the checkpoint of a past commit and returns it with
@@ -74,7 +74,7 @@ func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, time
 	if err != nil {
 		return nil, 0, err
 	}
-	root, err := verify.RootAt(size, l.tiles.node)
+	root, err := verify.RootAt(size, l.tiles.nodes())
 	if err != nil {
 		return nil, 0, err
 	}

@@ -19,7 +19,7 @@ func (l *Ledger) receipt(w *work) (*Receipt, error) {
 	}
 	lo := w.result.first
 	hi := lo + uint64(len(w.result.places))
-	proof, err := verify.ProveRange(lo, hi, c.next.Size, l.tiles.node)
+	proof, err := verify.ProveRange(lo, hi, c.next.Size, l.tiles.nodes())
 	if err != nil {
 		return nil, fmt.Errorf("proving [%d,%d) of %d: %w", lo, hi, c.next.Size, err)
 	}
@@ -59,7 +59,7 @@ func (l *Ledger) group(lo, hi, size uint64) (ReceiptGroup, error) {
 		g.BatchHead = e.HeadBytes
 		g.EntryHeads = append(g.EntryHeads, e.PlaceBytes)
 	}
-	proof, err := verify.ProveRange(lo, hi, size, l.tiles.node)
+	proof, err := verify.ProveRange(lo, hi, size, l.tiles.nodes())
 	g.Proof = proof
 	return g, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/client"
+	"github.com/daybook-ledger/daybook/client/synthetic"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 )
 
@@ -120,7 +121,7 @@ in the log: use a log made for it.`,
 // A benchProducer is one producer's share; owned by its goroutine.
 type benchProducer struct {
 	plan      *benchPlan
-	events    *eventMaker
+	events    *synthetic.Maker
 	end       time.Time
 	left      int // events still to send; negative: no limit
 	due       time.Time
@@ -145,7 +146,7 @@ func (p *benchPlan) run(ctx context.Context, c *client.Client) (*benchResult, er
 	began := time.Now()
 	var wg sync.WaitGroup
 	for i := range producers {
-		b := &benchProducer{plan: p, events: newEventMaker(i), end: began.Add(p.duration), left: -1, due: began}
+		b := &benchProducer{plan: p, events: synthetic.NewMaker(i), end: began.Add(p.duration), left: -1, due: began}
 		if p.events > 0 {
 			b.left, b.end = (p.events+i)/p.producers, began.Add(24*time.Hour)
 		}
@@ -190,7 +191,7 @@ func (b *benchProducer) next(ctx context.Context) (items []client.Item, due time
 	}
 	items = make([]client.Item, n)
 	for i := range items {
-		body := b.events.next()
+		body := b.events.Next()
 		b.bytes += len(body)
 		items[i] = client.Event(body)
 	}

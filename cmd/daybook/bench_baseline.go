@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/daybook-ledger/daybook/client/synthetic"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 )
 
@@ -107,11 +108,11 @@ func (p *benchPlan) baseline(ctx context.Context) (rate float64, err error) {
 }
 
 func (p *benchPlan) echoLoad(ctx context.Context, c apiv1.IngestServiceClient, producer int, end time.Time) (int, error) {
-	maker := newEventMaker(producer)
+	maker := synthetic.NewMaker(producer)
 	request := func() *apiv1.AppendRequest {
 		r := &apiv1.AppendRequest{Run: make([]byte, 32), Epoch: 1, FirstNumber: 1, Items: make([]*apiv1.Item, p.batch)}
 		for i := range r.Items {
-			r.Items[i] = &apiv1.Item{Body: maker.next()}
+			r.Items[i] = &apiv1.Item{Body: maker.Next()}
 		}
 		return r
 	}

@@ -1,4 +1,6 @@
-package main
+// Package synthetic makes events of the shape of real cloud API calls, about
+// 550 bytes each, for benchmarks.
+package synthetic
 
 import (
 	"encoding/binary"
@@ -11,12 +13,12 @@ import (
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 )
 
-// benchTemplates is how many different events a producer cycles through.
-const benchTemplates = 512
+// variety is how many different events a producer cycles through.
+const variety = 512
 
-// An eventMaker makes events of the shape of cloud API calls: pre-marshalled
-// templates into which only id and time are written anew.
-type eventMaker struct {
+// A Maker makes events of one producer: marshalled beforehand, so that only id
+// and time are written anew. It belongs to one goroutine.
+type Maker struct {
 	templates [][]byte
 	at        int // next template
 	serial    uint64
@@ -30,11 +32,12 @@ const (
 	timeAt = 2 + 16 + 1
 )
 
-func newEventMaker(producer int) *eventMaker {
-	m := &eventMaker{producer: uint32(producer)}
+// NewMaker returns the maker of a producer; other producers get other events.
+func NewMaker(producer int) *Maker {
+	m := &Maker{producer: uint32(producer)}
 	random := rand.New(rand.NewPCG(uint64(producer), 550))
-	for i := range benchTemplates {
-		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(benchEvent(random, i))
+	for i := range variety {
+		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(event(random, i))
 		if err != nil {
 			panic("marshalling a template: " + err.Error())
 		}
@@ -43,8 +46,9 @@ func newEventMaker(producer int) *eventMaker {
 	return m
 }
 
-// next returns the bytes of a new event; the caller owns them.
-func (m *eventMaker) next() []byte {
+// Next returns the bytes of a new event, which says that it occurred now; the
+// caller owns them.
+func (m *Maker) Next() []byte {
 	body := append([]byte(nil), m.templates[m.at]...)
 	m.at = (m.at + 1) % len(m.templates)
 	m.serial++
@@ -57,14 +61,14 @@ func (m *eventMaker) next() []byte {
 }
 
 var (
-	benchServices = []string{"ec2.amazonaws.com", "s3.amazonaws.com", "sts.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "rds.amazonaws.com"}
-	benchActions  = []string{"DescribeInstances", "GetObject", "AssumeRole", "Decrypt", "ListUsers", "DescribeDBInstances", "GetBucketLogging", "PutObject"}
+	services = []string{"ec2.amazonaws.com", "s3.amazonaws.com", "sts.amazonaws.com", "kms.amazonaws.com", "iam.amazonaws.com", "rds.amazonaws.com"}
+	actions  = []string{"DescribeInstances", "GetObject", "AssumeRole", "Decrypt", "ListUsers", "DescribeDBInstances", "GetBucketLogging", "PutObject"}
 )
 
-func benchEvent(random *rand.Rand, i int) *daybookv1.Event {
+func event(random *rand.Rand, i int) *daybookv1.Event {
 	account := fmt.Sprintf("%012d", 100000000000+random.IntN(64))
 	user := fmt.Sprintf("user-%03d", random.IntN(400))
-	operation := benchActions[random.IntN(len(benchActions))]
+	operation := actions[random.IntN(len(actions))]
 	readOnly := operation[0] != 'P' && operation[0] != 'A'
 	var hmac [32]byte
 	for j := 0; j < 32; j += 8 {
@@ -77,7 +81,7 @@ func benchEvent(random *rand.Rand, i int) *daybookv1.Event {
 		Side:         daybookv1.Side(1 + random.IntN(3)),
 		Source: &daybookv1.Source{Domain: account, Address: fmt.Sprintf("10.%d.%d.%d", random.IntN(256), random.IntN(256), random.IntN(256)),
 			Service: "gateway-" + account[10:], Proof: daybookv1.SourceProof_SOURCE_PROOF_PEER_CERTIFICATE},
-		Target: &daybookv1.Target{Domain: benchServices[i%len(benchServices)], Service: "api",
+		Target: &daybookv1.Target{Domain: services[i%len(services)], Service: "api",
 			Resource: fmt.Sprintf("arn:aws:s3:::evidence-%04d-%x/%x", random.IntN(5000), random.Uint32(), random.Uint64()), Type: "AWS::S3::Object", Classification: "customer"},
 		Actor: &daybookv1.Actor{Id: "arn:aws:iam::" + account + ":user/" + user, Type: daybookv1.ActorType_ACTOR_TYPE_HUMAN, Authentication: "oidc+mfa",
 			Credential: &daybookv1.CredentialFingerprint{KeyId: "fp-2026", HmacSha256: hmac[:]}, LoginSession: fmt.Sprintf("%016x", random.Uint64())},
