@@ -187,12 +187,12 @@ type Checkpoint struct {
 	verify.Checkpoint
 	// Note is the signed note.
 	Note []byte
-	// Time is the log time of the commit, as the server says.
+	// Time is the log time of the last entry below the size, as the server says.
 	Time time.Time
 }
 
-// Checkpoint returns the newest checkpoint, or with size > 0 that of a past
-// commit, and checks that it fits what was seen before.
+// Checkpoint returns the newest checkpoint, or with size > 0 that of any past
+// size, and checks that it fits what was seen before.
 func (c *Client) Checkpoint(ctx context.Context, size uint64) (*Checkpoint, error) {
 	a, err := c.queries().GetCheckpoint(ctx, &apiv1.GetCheckpointRequest{Size: size})
 	if err != nil {

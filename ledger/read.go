@@ -49,9 +49,10 @@ func (l *Ledger) Consistency(_ context.Context, first, second uint64) ([]verify.
 	return verify.ProveConsistency(first, second, l.tiles.nodes())
 }
 
-// CheckpointAt signs again the checkpoint of a past commit and returns it with
-// its log time. ErrNotFound where no commit had that size; *ShutError while the
-// log is shut.
+// CheckpointAt signs the checkpoint of any past size, and returns it with the log
+// time of the last entry below it: the head's tree begins with the tree of every
+// smaller size, so that such a checkpoint contradicts none that was published.
+// ErrNotFound for size 0 and past the head; *ShutError while the log is shut.
 func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, timeNS int64, err error) {
 	h := l.Head()
 	if size == h.Size && h.Checkpoint != nil {
@@ -60,29 +61,51 @@ func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, time
 	if reason := l.shutReason(); reason != "" {
 		return nil, 0, &ShutError{reason}
 	}
-	if size > h.Size {
-		return nil, 0, ErrNotFound
-	}
-	row, err := l.engine.Get(store.Commits.Key(size))
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, 0, fmt.Errorf("%w: no commit had size %d", ErrNotFound, size)
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	c, err := parseCommitRow(size, row)
-	if err != nil {
-		return nil, 0, err
+	if size == 0 || size > h.Size {
+		return nil, 0, fmt.Errorf("%w: no tree of size %d, the log has %d entries", ErrNotFound, size, h.Size)
 	}
 	root, err := verify.RootAt(size, l.tiles.nodes())
 	if err != nil {
 		return nil, 0, err
 	}
-	if root != c.Root {
-		return nil, 0, &FaultError{size, "the tree has another root than the commit of that size"}
+	if timeNS, err = l.timeAt(size, root); err != nil {
+		return nil, 0, err
 	}
 	note, err = l.sign(size, root)
-	return note, c.TimeNS, err
+	return note, timeNS, err
+}
+
+// timeAt returns the log time of the tree of a size. Where a commit had that
+// size, its root must be the tree's.
+func (l *Ledger) timeAt(size uint64, root verify.Hash) (int64, error) {
+	row, err := l.engine.Get(store.Commits.Key(size))
+	if errors.Is(err, store.ErrNotFound) {
+		return l.logTime(size - 1)
+	}
+	if err != nil {
+		return 0, err
+	}
+	c, err := parseCommitRow(size, row)
+	if err != nil {
+		return 0, err
+	}
+	if root != c.Root {
+		return 0, &FaultError{size, "the tree has another root than the commit of that size"}
+	}
+	return c.TimeNS, nil
+}
+
+// logTime returns the log time of an entry.
+func (l *Ledger) logTime(at uint64) (int64, error) {
+	raw, err := l.frames.entry(at)
+	if err != nil {
+		return 0, err
+	}
+	e, err := verify.ParseEntry(raw)
+	if err != nil {
+		return 0, &FaultError{at, err.Error()}
+	}
+	return e.Head.LogTimeNS, nil
 }
 
 // EventIndexes returns the indexes of the entries whose event has the id, oldest
@@ -129,15 +152,11 @@ func (l *Ledger) SizeAtTime(_ context.Context, timeNS int64) (uint64, error) {
 	lo, hi := uint64(0), h.Size // entry lo-1 is before, entry hi is not
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		raw, err := l.frames.entry(mid)
+		at, err := l.logTime(mid)
 		if err != nil {
 			return 0, err
 		}
-		e, err := verify.ParseEntry(raw)
-		if err != nil {
-			return 0, &FaultError{mid, err.Error()}
-		}
-		if e.Head.LogTimeNS < timeNS {
+		if at < timeNS {
 			lo = mid + 1
 		} else {
 			hi = mid

@@ -34,8 +34,8 @@ type at struct {
 	time int64
 }
 
-// horizon returns where an answer leads to: a commit's size, or the newest for
-// 0, which a shut log has without a signature.
+// horizon returns where an answer leads to: any size up to the newest, or the
+// newest for 0, which a shut log has without a signature.
 func (s *query) horizon(ctx context.Context, size uint64) (at, error) {
 	head := s.log.Head()
 	if size == 0 || size == head.Size {

@@ -48,7 +48,7 @@ func newCheckpointCommand() *cobra.Command {
 	conn.flags(cmd)
 	cmd.Flags().BoolVar(&vkey, "vkey", false, "print the log's verifier key")
 	cmd.Flags().BoolVar(&policy, "policy", false, "print a policy (c2sp tlog-policy) that accepts this log")
-	cmd.Flags().Uint64Var(&size, "size", 0, "the checkpoint of a past commit of this size")
+	cmd.Flags().Uint64Var(&size, "size", 0, "the checkpoint of this past size, any up to the newest")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }

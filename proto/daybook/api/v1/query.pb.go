@@ -458,7 +458,7 @@ type GetEntryRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Index in the log.
 	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// Tree size to prove at, a commit's size; 0: the newest.
+	// Tree size to prove at, any up to the newest; 0: the newest.
 	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -858,7 +858,7 @@ func (x *ListEntriesResponse) GetTreeSize() uint64 {
 // GetCheckpointRequest names a checkpoint.
 type GetCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Size of a past commit; 0: the newest.
+	// Any size up to the newest; 0: the newest.
 	Size          uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -908,7 +908,7 @@ type GetCheckpointResponse struct {
 	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// Size.
 	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
-	// Log time of the commit.
+	// Log time of the last entry below the size.
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Verifier key of the log.
 	Vkey string `protobuf:"bytes,4,opt,name=vkey,proto3" json:"vkey,omitempty"`
@@ -988,7 +988,7 @@ type GetConsistencyProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Older size, at least 1.
 	First uint64 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
-	// Newer size, a commit's size; 0: the newest.
+	// Newer size, any up to the newest; 0: the newest.
 	Second        uint64 `protobuf:"varint,2,opt,name=second,proto3" json:"second,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1098,7 +1098,7 @@ type GetReceiptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Indexes, at most 1,000.
 	Indexes []uint64 `protobuf:"varint,1,rep,packed,name=indexes,proto3" json:"indexes,omitempty"`
-	// Tree size to prove at, a commit's size; 0: the newest.
+	// Tree size to prove at, any up to the newest; 0: the newest.
 	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
