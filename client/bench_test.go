@@ -22,7 +22,7 @@ func BenchmarkReceiptChecking(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
 }
 
-// BenchmarkSingleProofs derives the inclusion proof of one event of 100.
+// BenchmarkSingleProofs reads the inclusion proof of one event of 100.
 func BenchmarkSingleProofs(b *testing.B) {
 	l := newLiar(b)
 	run := openRun(b, l.dial(b, nil))

@@ -49,7 +49,7 @@ func (c *checker) check(s *sent, a *wireReceipt) (*Receipt, error) {
 // fill takes over the answer and compares its shape with what was sent.
 func (c *checker) fill(p *proofs, s *sent, a *wireReceipt) error {
 	p.note = a.checkpoint
-	p.groups = make([]group, 0, len(a.groups))
+	p.groups = make([]group, len(a.groups))
 	at := 0
 	for i := range a.groups {
 		g := &a.groups[i]
@@ -60,9 +60,8 @@ func (c *checker) fill(p *proofs, s *sent, a *wireReceipt) error {
 		if len(g.entryHeads) == 0 {
 			return errors.New("a group without entries")
 		}
-		p.groups = append(p.groups, group{
-			from: at, first: g.firstIndex, head: g.batchHead, places: g.entryHeads, proof: proof, repeat: g.repeat,
-		})
+		to := &p.groups[i]
+		to.from, to.first, to.head, to.places, to.proof, to.repeat = at, g.firstIndex, g.batchHead, g.entryHeads, proof, g.repeat
 		at += len(g.entryHeads)
 	}
 	if at != len(s.items) {
@@ -77,7 +76,7 @@ func (c *checker) prove(p *proofs, s *sent) error {
 	if err != nil {
 		return err
 	}
-	p.size = checkpoint.Size
+	p.size, p.root = checkpoint.Size, checkpoint.Root
 	number := s.first
 	for i := range p.groups {
 		g := &p.groups[i]

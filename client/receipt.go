@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -21,9 +22,10 @@ type Receipt struct {
 // proofs is the answer to one append.
 type proofs struct {
 	items   []Item
-	first   uint64 // number of the first item; 0: the items take no numbers
-	size    uint64 // size of the checkpoint
-	note    []byte // the checkpoint
+	first   uint64      // number of the first item; 0: the items take no numbers
+	size    uint64      // size of the checkpoint, where it was checked
+	root    verify.Hash // its root
+	note    []byte      // the checkpoint
 	groups  []group
 	checked bool
 }
@@ -36,6 +38,10 @@ type group struct {
 	places [][]byte
 	proof  []verify.Hash
 	repeat bool
+
+	once sync.Once // makes open
+	open *verify.Range
+	err  error // why it could not be made
 }
 
 // Len is the number of items.
@@ -93,19 +99,28 @@ func (r *Receipt) Entry(i int) []byte {
 }
 
 // Proof returns the inclusion proof (RFC 6962) of item i at Size, derived from
-// the range proof.
+// the range proof: the first call hashes the batch, the others read from its tree.
 func (r *Receipt) Proof(i int) ([]verify.Hash, error) {
 	if !r.p.checked {
 		return nil, ErrUnchecked
 	}
 	g := r.p.group(r.at + i)
+	g.once.Do(func() { g.open, g.err = r.p.openGroup(g) })
+	if g.err != nil {
+		return nil, g.err
+	}
+	return g.open.Single(r.Index(i))
+}
+
+// openGroup hashes the entries of a group, which was checked, once more.
+func (p *proofs) openGroup(g *group) (*verify.Range, error) {
 	var buf []byte
 	leaves := make([]verify.Hash, len(g.places))
 	for j := range leaves {
-		buf = verify.AppendEntry(buf[:0], g.head, g.places[j], r.p.items[g.from+j].Body)
+		buf = verify.AppendEntry(buf[:0], g.head, g.places[j], p.items[g.from+j].Body)
 		leaves[j] = verify.HashLeaf(buf)
 	}
-	return verify.SingleProofs(g.first, r.p.size, leaves, g.proof, r.Index(i))
+	return verify.OpenRange(g.first, p.size, leaves, g.proof, p.root)
 }
 
 // Files returns the contents of item i's receipt files: the tlog-proof (c2sp)

@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
@@ -29,37 +30,67 @@ func CheckRange(lo, size uint64, leaves []Hash, proof []Hash, root Hash) error {
 	return nil
 }
 
-// SingleProofs derives the RFC 6962 inclusion proof of entry want, in [lo,
-// lo+len(leaves)), from the range proof of that range. The range must have been
-// checked: a wrong range gives a wrong proof, not an error.
-func SingleProofs(lo, size uint64, leaves, proof []Hash, want uint64) ([]Hash, error) {
-	if want < lo || want-lo >= uint64(len(leaves)) {
-		return nil, fmt.Errorf("entry %d is not in the range [%d, %d)", want, lo, lo+uint64(len(leaves)))
-	}
-	single := make([]Hash, 0, 64)
-	_, err := foldRange(lo, size, leaves, proof, func(lo, hi, last uint64, span []Hash, left, right *Hash) {
-		sibling := want ^ 1
-		switch {
-		case sibling > last:
-		case sibling >= lo && sibling <= hi:
-			single = append(single, span[sibling-lo])
-		case sibling < lo:
-			single = append(single, *left)
-		default:
-			single = append(single, *right)
-		}
-		want >>= 1
-	})
+// Range is a checked range of leaves, with the nodes above it, from which the
+// proof of any one of them is read. Immutable and safe for concurrent use.
+type Range struct {
+	lo, size uint64
+	levels   []rangeLevel // from the leaves up, the root's left out
+}
+
+// rangeLevel is what is known of one level of the tree.
+type rangeLevel struct {
+	span        []Hash // nodes from lo on
+	left, right *Hash  // siblings of its ends, from the proof
+}
+
+// OpenRange is CheckRange, and keeps the nodes it made: about as many as leaves.
+// It holds on to leaves and proof, which must not change.
+func OpenRange(lo, size uint64, leaves []Hash, proof []Hash, root Hash) (*Range, error) {
+	r := &Range{lo: lo, size: size}
+	got, err := foldRange(lo, size, leaves, proof, r)
 	if err != nil {
 		return nil, err
+	}
+	if got != root {
+		return nil, fmt.Errorf("range [%d, %d) at size %d: other root: %w", lo, lo+uint64(len(leaves)), size, ErrProof)
+	}
+	return r, nil
+}
+
+// Single returns the RFC 6962 inclusion proof of one entry of the range.
+func (r *Range) Single(index uint64) ([]Hash, error) {
+	lo, last := r.lo, r.size-1
+	if n := r.len(); index < lo || index-lo >= n {
+		return nil, fmt.Errorf("entry %d is not in the range [%d, %d)", index, lo, lo+n)
+	}
+	single := make([]Hash, 0, len(r.levels))
+	for i := range r.levels {
+		level, sibling := &r.levels[i], index^1
+		switch {
+		case sibling > last:
+		case sibling < lo:
+			single = append(single, *level.left)
+		case sibling-lo < uint64(len(level.span)):
+			single = append(single, level.span[sibling-lo])
+		default:
+			single = append(single, *level.right)
+		}
+		index, lo, last = index>>1, lo>>1, last>>1
 	}
 	return single, nil
 }
 
-// foldRange returns the root that leaves and proof lead to. At each level it
-// shows the span of nodes [lo, hi] it has, and the siblings taken from proof, to
-// each, where that is not nil.
-func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uint64, span []Hash, left, right *Hash)) (Hash, error) {
+// len is how many leaves the range has.
+func (r *Range) len() uint64 {
+	if len(r.levels) == 0 {
+		return 1 // the tree is one leaf
+	}
+	return uint64(len(r.levels[0].span))
+}
+
+// foldRange returns the root that leaves and proof lead to; where keep is not
+// nil, it gets the nodes on the way.
+func foldRange(lo, size uint64, leaves, proof []Hash, keep *Range) (Hash, error) {
 	if lo > MaxSize || uint64(len(leaves)) > MaxSize-lo {
 		return Hash{}, fmt.Errorf("no range of %d from %d", len(leaves), lo)
 	}
@@ -71,6 +102,11 @@ func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uin
 	}
 	span := leaves
 	next := make([]Hash, len(leaves)/2+1)
+	if keep != nil {
+		height := bits.Len64(size - 1)
+		keep.levels = make([]rangeLevel, 0, height)
+		next = make([]Hash, len(leaves)+2*height) // a level has half of the one below, and one or two for its ends
+	}
 	hi, last := lo+uint64(len(leaves))-1, size-1
 	for last > 0 {
 		var left, right *Hash
@@ -80,10 +116,12 @@ func foldRange(lo, size uint64, leaves, proof []Hash, each func(lo, hi, last uin
 		if hi&1 == 0 && hi < last {
 			right, proof = &proof[0], proof[1:]
 		}
-		if each != nil {
-			each(lo, hi, last, span, left, right)
-		}
+		below := span
 		span = foldSpan(next, span, left, right)
+		if keep != nil {
+			keep.levels = append(keep.levels, rangeLevel{below, left, right})
+			next = next[len(span):]
+		}
 		lo, hi, last = lo>>1, hi>>1, last>>1
 	}
 	return span[0], nil

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -209,7 +210,11 @@ func inclusionLikeOthers(t *testing.T, all tree, lo int, nodes verify.NodeFunc) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := verify.SingleProofs(uint64(from), uint64(size), all[from:to], p, uint64(lo))
+			r, err := verify.OpenRange(uint64(from), uint64(size), all[from:to], p, root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := r.Single(uint64(lo))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,8 +295,21 @@ func TestProofsRefuseNonsense(t *testing.T) {
 		verify.CheckRange(7, 8, all[:2], nil, root) == nil || verify.CheckInclusion(8, 8, all[0], nil, root) == nil {
 		t.Error("a place outside the tree is taken")
 	}
-	if _, err := verify.SingleProofs(2, 8, all[2:4], nil, 4); err == nil {
-		t.Error("a single proof from outside its range")
+	p, err := verify.ProveRange(2, 4, 8, all.nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := verify.OpenRange(2, 8, all[2:4], p, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, outside := range []uint64{0, 1, 4, 1<<64 - 1} {
+		if _, err := r.Single(outside); err == nil {
+			t.Errorf("a single proof of entry %d from outside its range", outside)
+		}
+	}
+	if _, err := verify.OpenRange(2, 8, all[2:4], p, all[0]); !errors.Is(err, verify.ErrProof) {
+		t.Errorf("a range under another root: %v", err)
 	}
 	if _, err := verify.ProveConsistency(9, 8, all.nodes); err == nil {
 		t.Error("consistency backwards is proved")
