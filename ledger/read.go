@@ -41,6 +41,14 @@ func (l *Ledger) Proof(_ context.Context, at, size uint64) ([]verify.Hash, error
 	return verify.ProveRange(at, at+1, size, l.tiles.nodes())
 }
 
+// RangeProof returns the range proof of the entries [lo, hi) at a size.
+func (l *Ledger) RangeProof(_ context.Context, lo, hi, size uint64) ([]verify.Hash, error) {
+	if size > l.Head().Size || hi > size || lo >= hi {
+		return nil, ErrNotFound
+	}
+	return verify.ProveRange(lo, hi, size, l.tiles.nodes())
+}
+
 // Consistency returns the consistency proof (RFC 6962) between two sizes.
 func (l *Ledger) Consistency(_ context.Context, first, second uint64) ([]verify.Hash, error) {
 	if first == 0 || first > second || second > l.Head().Size {

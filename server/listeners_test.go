@@ -193,7 +193,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 			t.Errorf("GET %s is not described", path)
 		}
 	}
-	if len(document.Paths) != 6 {
-		t.Errorf("%d paths, want 6", len(document.Paths))
+	if document.Paths["/v1/receipts:batch"]["post"] == nil {
+		t.Error("POST /v1/receipts:batch is not described")
 	}
 }

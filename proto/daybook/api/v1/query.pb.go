@@ -1258,6 +1258,236 @@ func (x *ReceiptFile) GetProof() []byte {
 	return nil
 }
 
+// IndexRange names contiguous entries.
+type IndexRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First index.
+	FirstIndex uint64 `protobuf:"varint,1,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`
+	// How many entries, at least 1.
+	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IndexRange) Reset() {
+	*x = IndexRange{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IndexRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IndexRange) ProtoMessage() {}
+
+func (x *IndexRange) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IndexRange.ProtoReflect.Descriptor instead.
+func (*IndexRange) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *IndexRange) GetFirstIndex() uint64 {
+	if x != nil {
+		return x.FirstIndex
+	}
+	return 0
+}
+
+func (x *IndexRange) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// GetReceiptBatchRequest names entries.
+type GetReceiptBatchRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Ranges, ascending and without overlap: 1-1,000.
+	Ranges []*IndexRange `protobuf:"bytes,1,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	// Tree size to prove at, any up to the newest; 0: the newest.
+	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptBatchRequest) Reset() {
+	*x = GetReceiptBatchRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptBatchRequest) ProtoMessage() {}
+
+func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptBatchRequest.ProtoReflect.Descriptor instead.
+func (*GetReceiptBatchRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *GetReceiptBatchRequest) GetRanges() []*IndexRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+func (x *GetReceiptBatchRequest) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+// GetReceiptBatchResponse proves entries at one checkpoint.
+type GetReceiptBatchResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The ranges asked for, in order. An answer ends before it is over 3.75 MiB, with
+	// the last range cut short where need be: ask for the rest at the same size.
+	Ranges []*ProvenRange `protobuf:"bytes,1,rep,name=ranges,proto3" json:"ranges,omitempty"`
+	// Signed checkpoint that all of them lead to.
+	Checkpoint    []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetReceiptBatchResponse) Reset() {
+	*x = GetReceiptBatchResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetReceiptBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetReceiptBatchResponse) ProtoMessage() {}
+
+func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetReceiptBatchResponse.ProtoReflect.Descriptor instead.
+func (*GetReceiptBatchResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetReceiptBatchResponse) GetRanges() []*ProvenRange {
+	if x != nil {
+		return x.Ranges
+	}
+	return nil
+}
+
+func (x *GetReceiptBatchResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// ProvenRange is contiguous entries with their proof.
+type ProvenRange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the first entry.
+	FirstIndex uint64 `protobuf:"varint,1,opt,name=first_index,json=firstIndex,proto3" json:"first_index,omitempty"`
+	// Entry bytes, at least one.
+	Entries [][]byte `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Range proof: 32-byte hashes, concatenated.
+	Proof         []byte `protobuf:"bytes,3,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProvenRange) Reset() {
+	*x = ProvenRange{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProvenRange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProvenRange) ProtoMessage() {}
+
+func (x *ProvenRange) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProvenRange.ProtoReflect.Descriptor instead.
+func (*ProvenRange) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ProvenRange) GetFirstIndex() uint64 {
+	if x != nil {
+		return x.FirstIndex
+	}
+	return 0
+}
+
+func (x *ProvenRange) GetEntries() [][]byte {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ProvenRange) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 var File_daybook_api_v1_query_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_query_proto_rawDesc = "" +
@@ -1354,14 +1584,33 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\vReceiptFile\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\fR\x05entry\x12\x14\n" +
-	"\x05proof\x18\x03 \x01(\fR\x05proof2\xd5\x05\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof\"C\n" +
+	"\n" +
+	"IndexRange\x12\x1f\n" +
+	"\vfirst_index\x18\x01 \x01(\x04R\n" +
+	"firstIndex\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"i\n" +
+	"\x16GetReceiptBatchRequest\x122\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x1a.daybook.api.v1.IndexRangeR\x06ranges\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x04R\btreeSize\"n\n" +
+	"\x17GetReceiptBatchResponse\x123\n" +
+	"\x06ranges\x18\x01 \x03(\v2\x1b.daybook.api.v1.ProvenRangeR\x06ranges\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\"^\n" +
+	"\vProvenRange\x12\x1f\n" +
+	"\vfirst_index\x18\x01 \x01(\x04R\n" +
+	"firstIndex\x12\x18\n" +
+	"\aentries\x18\x02 \x03(\fR\aentries\x12\x14\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof2\xdc\x06\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
 	"\vListEntries\x12\".daybook.api.v1.ListEntriesRequest\x1a#.daybook.api.v1.ListEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/entries\x90\x02\x01\x12w\n" +
 	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x8a\x01\n" +
 	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12o\n" +
-	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01B\xb8\x01\n" +
+	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01\x12\x84\x01\n" +
+	"\x0fGetReceiptBatch\x12&.daybook.api.v1.GetReceiptBatchRequest\x1a'.daybook.api.v1.GetReceiptBatchResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/receipts:batch\x90\x02\x01B\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"QueryProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
@@ -1377,7 +1626,7 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_query_proto_rawDescData
 }
 
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*EntryView)(nil),                   // 0: daybook.api.v1.EntryView
 	(*GetEntryRequest)(nil),             // 1: daybook.api.v1.GetEntryRequest
@@ -1393,81 +1642,89 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*GetReceiptsRequest)(nil),          // 11: daybook.api.v1.GetReceiptsRequest
 	(*GetReceiptsResponse)(nil),         // 12: daybook.api.v1.GetReceiptsResponse
 	(*ReceiptFile)(nil),                 // 13: daybook.api.v1.ReceiptFile
-	(*v1.BatchHead)(nil),                // 14: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 15: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 16: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 17: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 18: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 19: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 20: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 21: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 22: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 23: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 24: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 25: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 26: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 27: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 28: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 29: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 30: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 31: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 32: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 33: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 34: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 35: daybook.v1.Part
-	(v1.Kind)(0),                        // 36: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 37: google.protobuf.Timestamp
+	(*IndexRange)(nil),                  // 14: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 15: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 16: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 17: daybook.api.v1.ProvenRange
+	(*v1.BatchHead)(nil),                // 18: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 19: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 20: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 21: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 22: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 23: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 24: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 25: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 26: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 27: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 28: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 29: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 30: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 31: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 32: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 33: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 34: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 35: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 36: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 37: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 38: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 39: daybook.v1.Part
+	(v1.Kind)(0),                        // 40: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 41: google.protobuf.Timestamp
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	14, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	15, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	16, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	17, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	18, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	19, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	20, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	21, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	22, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	23, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	24, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	25, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	26, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	27, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	28, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	29, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	30, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	31, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	32, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	33, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	34, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	35, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	18, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	19, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	20, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	21, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	22, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	23, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	24, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	25, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	26, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	27, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	28, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	29, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	30, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	31, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	32, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	33, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	34, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	35, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	36, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	37, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	38, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	39, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
 	0,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
 	2,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	36, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	37, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	37, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	37, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	37, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	40, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	41, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	41, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	41, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	41, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
 	0,  // 29: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	37, // 30: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	41, // 30: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
 	13, // 31: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	1,  // 32: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	3,  // 33: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	5,  // 34: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	7,  // 35: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	9,  // 36: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	11, // 37: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	2,  // 38: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	4,  // 39: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	6,  // 40: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	8,  // 41: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	10, // 42: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	12, // 43: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	38, // [38:44] is the sub-list for method output_type
-	32, // [32:38] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	14, // 32: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	17, // 33: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	1,  // 34: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	3,  // 35: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	5,  // 36: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	7,  // 37: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	9,  // 38: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	11, // 39: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	15, // 40: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	2,  // 41: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	4,  // 42: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	6,  // 43: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	8,  // 44: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	10, // 45: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	12, // 46: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	16, // 47: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	41, // [41:48] is the sub-list for method output_type
+	34, // [34:41] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -1503,7 +1760,7 @@ func file_daybook_api_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

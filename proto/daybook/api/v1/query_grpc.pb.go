@@ -25,6 +25,7 @@ const (
 	QueryService_GetCheckpoint_FullMethodName       = "/daybook.api.v1.QueryService/GetCheckpoint"
 	QueryService_GetConsistencyProof_FullMethodName = "/daybook.api.v1.QueryService/GetConsistencyProof"
 	QueryService_GetReceipts_FullMethodName         = "/daybook.api.v1.QueryService/GetReceipts"
+	QueryService_GetReceiptBatch_FullMethodName     = "/daybook.api.v1.QueryService/GetReceiptBatch"
 )
 
 // QueryServiceClient is the client API for QueryService service.
@@ -46,6 +47,10 @@ type QueryServiceClient interface {
 	GetConsistencyProof(ctx context.Context, in *GetConsistencyProofRequest, opts ...grpc.CallOption) (*GetConsistencyProofResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
 	GetReceipts(ctx context.Context, in *GetReceiptsRequest, opts ...grpc.CallOption) (*GetReceiptsResponse, error)
+	// Returns one receipt for many entries: their bytes, one range proof for each
+	// range, one checkpoint. The receipt files of single entries are cut from it
+	// offline.
+	GetReceiptBatch(ctx context.Context, in *GetReceiptBatchRequest, opts ...grpc.CallOption) (*GetReceiptBatchResponse, error)
 }
 
 type queryServiceClient struct {
@@ -116,6 +121,16 @@ func (c *queryServiceClient) GetReceipts(ctx context.Context, in *GetReceiptsReq
 	return out, nil
 }
 
+func (c *queryServiceClient) GetReceiptBatch(ctx context.Context, in *GetReceiptBatchRequest, opts ...grpc.CallOption) (*GetReceiptBatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetReceiptBatchResponse)
+	err := c.cc.Invoke(ctx, QueryService_GetReceiptBatch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServiceServer is the server API for QueryService service.
 // All implementations must embed UnimplementedQueryServiceServer
 // for forward compatibility.
@@ -135,6 +150,10 @@ type QueryServiceServer interface {
 	GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
 	GetReceipts(context.Context, *GetReceiptsRequest) (*GetReceiptsResponse, error)
+	// Returns one receipt for many entries: their bytes, one range proof for each
+	// range, one checkpoint. The receipt files of single entries are cut from it
+	// offline.
+	GetReceiptBatch(context.Context, *GetReceiptBatchRequest) (*GetReceiptBatchResponse, error)
 	mustEmbedUnimplementedQueryServiceServer()
 }
 
@@ -162,6 +181,9 @@ func (UnimplementedQueryServiceServer) GetConsistencyProof(context.Context, *Get
 }
 func (UnimplementedQueryServiceServer) GetReceipts(context.Context, *GetReceiptsRequest) (*GetReceiptsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReceipts not implemented")
+}
+func (UnimplementedQueryServiceServer) GetReceiptBatch(context.Context, *GetReceiptBatchRequest) (*GetReceiptBatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetReceiptBatch not implemented")
 }
 func (UnimplementedQueryServiceServer) mustEmbedUnimplementedQueryServiceServer() {}
 func (UnimplementedQueryServiceServer) testEmbeddedByValue()                      {}
@@ -292,6 +314,24 @@ func _QueryService_GetReceipts_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QueryService_GetReceiptBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetReceiptBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).GetReceiptBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_GetReceiptBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).GetReceiptBatch(ctx, req.(*GetReceiptBatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QueryService_ServiceDesc is the grpc.ServiceDesc for QueryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -322,6 +362,10 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetReceipts",
 			Handler:    _QueryService_GetReceipts_Handler,
+		},
+		{
+			MethodName: "GetReceiptBatch",
+			Handler:    _QueryService_GetReceiptBatch_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
