@@ -51,9 +51,10 @@ type liar struct {
 	bend func(r *apiv1.Receipt)
 	// bendRun may change the answer to open and resume; guarded by mu.
 	bendRun func(state *apiv1.RunState, r *apiv1.Receipt, body, consistency *[]byte)
-	// bendEntry, bendFile may change answers of queries; guarded by mu.
+	// bendEntry, bendFile, bendBatch may change answers of queries; guarded by mu.
 	bendEntry func(*apiv1.GetEntryResponse)
 	bendFile  func(*apiv1.ReceiptFile)
+	bendBatch func(*apiv1.GetReceiptBatchResponse)
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error
 	calls     int // appends so far; guarded by mu

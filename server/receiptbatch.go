@@ -69,7 +69,7 @@ func checkRanges(ranges []*apiv1.IndexRange, size uint64) error {
 			return badRequest("ranges: range %d begins at %d, the one before ends at %d; want them ascending, without overlap", i, r.GetFirstIndex(), next)
 		case r.GetFirstIndex() >= size || r.GetCount() > size-r.GetFirstIndex():
 			return &requestError{codes.NotFound, ReasonNotFound,
-				"range " + decimal(uint64(i)) + " goes past tree size " + decimal(size)}
+				decimal(r.GetCount()) + " entries from " + decimal(r.GetFirstIndex()) + " go past tree size " + decimal(size)}
 		}
 		next = r.GetFirstIndex() + r.GetCount()
 	}

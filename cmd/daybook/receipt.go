@@ -3,34 +3,37 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/client"
 )
 
-// receiptsAtOnce is how many receipts one call may ask for.
-const receiptsAtOnce = 1000
-
 func newReceiptCommand() *cobra.Command {
 	var conn connection
 	var eventID, dir string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "receipt INDEX... | --event-id ID",
+		Use:   "receipt {INDEX | FIRST-LAST}... | --event-id ID",
 		Short: "Write receipts that anybody can verify offline",
 		Long: `receipt writes INDEX.tlog-proof (c2sp tlog-proof) and INDEX.entry (the entry's
 bytes) into a directory, each checked before it is written. An auditor checks
-them with the log's policy alone: daybook-verify receipt --policy FILE ...`,
+them with the log's policy alone: daybook-verify receipt --policy FILE ...
+
+FIRST-LAST are the entries from FIRST to LAST, both included. Many entries cost
+the log little: it proves each range once, and the single receipts are cut from
+that here.`,
 		Example: `  daybook receipt 42 -o receipts
+  daybook receipt 40-90 100 -o receipts
   daybook receipt --event-id 875240ac-e821-4fc6-a311-8c352a1d20f5
   daybook checkpoint --policy > policy.txt
   daybook-verify receipts receipts --policy policy.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			indexes := make([]uint64, len(args))
+			ranges := make([]client.Range, len(args))
 			for i, arg := range args {
 				var err error
-				if indexes[i], err = parseIndex(arg); err != nil {
+				if ranges[i], err = parseRange(arg); err != nil {
 					return err
 				}
 			}
@@ -48,10 +51,10 @@ them with the log's policy alone: daybook-verify receipt --policy FILE ...`,
 					return err
 				}
 				for _, e := range entries {
-					indexes = append(indexes, e.Index)
+					ranges = append(ranges, client.Range{Lo: e.Index, Hi: e.Index + 1})
 				}
 			}
-			return writeReceipts(cmd, c, indexes, dir, asJSON)
+			return writeReceipts(cmd, c, ranges, dir, asJSON)
 		},
 	}
 	conn.flags(cmd)
@@ -61,21 +64,37 @@ them with the log's policy alone: daybook-verify receipt --policy FILE ...`,
 	return cmd
 }
 
-func writeReceipts(cmd *cobra.Command, c *client.Client, indexes []uint64, dir string, asJSON bool) error {
+// parseRange reads INDEX or FIRST-LAST.
+func parseRange(arg string) (client.Range, error) {
+	first, last, several := strings.Cut(arg, "-")
+	lo, err := parseIndex(first)
+	if err != nil || !several {
+		return client.Range{Lo: lo, Hi: lo + 1}, err
+	}
+	hi, err := parseIndex(last)
+	if err == nil && hi < lo {
+		err = usagef("%q is no range: its last index is below its first", arg)
+	}
+	return client.Range{Lo: lo, Hi: hi + 1}, err
+}
+
+func writeReceipts(cmd *cobra.Command, c *client.Client, ranges []client.Range, dir string, asJSON bool) error {
 	var files []string
-	for len(indexes) > 0 {
-		n := min(len(indexes), receiptsAtOnce)
-		receipts, err := c.Receipts(cmd.Context(), indexes[:n]...)
-		if err != nil {
-			return err
-		}
-		for _, r := range receipts {
-			if err := client.WriteReceipt(dir, r.Index, r.Proof, r.Entry); err != nil {
+	if err := c.ReceiptRanges(cmd.Context(), ranges, func(r *client.RangeReceipt) error {
+		for i := range r.Entries {
+			proof, entry, err := r.Files(i)
+			if err != nil {
 				return err
 			}
-			files = append(files, filepath.Join(dir, fmt.Sprintf("%d.tlog-proof", r.Index)))
+			index := r.First + uint64(i)
+			if err := client.WriteReceipt(dir, index, proof, entry); err != nil {
+				return err
+			}
+			files = append(files, filepath.Join(dir, fmt.Sprintf("%d.tlog-proof", index)))
 		}
-		indexes = indexes[n:]
+		return nil
+	}); err != nil {
+		return err
 	}
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), map[string]any{"receipts": files})
