@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -106,10 +105,14 @@ type fault struct {
 	err   error
 }
 
+// workersPerCore is how many workers share a core: while one waits for its disk
+// another one checks.
+const workersPerCore = 4
+
 // checkAll checks all receipts, on all cores, each worker a stretch of
 // neighbours, which share most of their proofs.
 func checkAll(policy *verify.Policy, dir string, names []string) *tally {
-	workers := min(runtime.GOMAXPROCS(0), len(names))
+	workers := min(runtime.GOMAXPROCS(0)*workersPerCore, len(names))
 	tallies := make([]*tally, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -148,28 +151,6 @@ func checkStretch(policy *verify.Policy, dir string, names []string, lo, hi int)
 		t.faulty(f)
 	}
 	return t
-}
-
-// readInto reads a file into b, which it may replace by a larger one.
-func readInto(b []byte, name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return b, err
-	}
-	defer f.Close()
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, max(8192, cap(b)))
-		}
-		n, err := f.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return b, err
-		}
-	}
 }
 
 func (t *tally) passed(c verify.ReceiptClaims) {
