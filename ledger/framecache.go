@@ -125,10 +125,10 @@ func (c *frameCache) keep(first, index uint64, value []byte) ([]byte, error) {
 		return nil, err
 	}
 	d := &decoded{first, entries}
-	bytes := 0
+	weight := 0
 	for _, e := range entries {
-		bytes += len(e) + 24 // and its slice
+		weight += len(e) + 24 // and its slice
 	}
-	c.bundles.put(first/bundleWidth, d, bytes)
+	c.bundles.put(first/bundleWidth, d, weight)
 	return d.entryAt(index), nil
 }

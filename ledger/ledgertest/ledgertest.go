@@ -15,6 +15,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -104,6 +105,7 @@ type Options struct {
 	Evidence    MemEvidence
 	Vault       ledger.Vault
 	Fatal       func(string)
+	Production  bool // the engine has the buffers of production, for benchmarks
 }
 
 // Create makes a log in an empty directory of fs and opens it.
@@ -112,7 +114,7 @@ func Create(t testing.TB, fs vfs.FS, dir string, o Options) *Log {
 	if o.Anchor == nil {
 		o.Anchor = &MemAnchor{}
 	}
-	engine, err := OpenStore(fs, dir, o.Fatal)
+	engine, err := o.openStore(fs, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +139,17 @@ func OpenStore(fs vfs.FS, dir string, fatal func(string)) (*pebblestore.Store, e
 	return pebblestore.Open(pebblestore.Options{Dir: dir, FS: fs, CacheBytes: 8 << 20, MemTableBytes: 4 << 20, Fatal: fatal})
 }
 
+func (o Options) openStore(fs vfs.FS, dir string) (*pebblestore.Store, error) {
+	if !o.Production {
+		return OpenStore(fs, dir, o.Fatal)
+	}
+	return pebblestore.Open(pebblestore.Options{Dir: dir, FS: fs, Fatal: o.Fatal, Logger: slog.New(slog.DiscardHandler)})
+}
+
 // Open opens the log in a directory of fs and runs it until Close or Kill.
 func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 	t.Helper()
-	engine, err := OpenStore(fs, dir, o.Fatal)
+	engine, err := o.openStore(fs, dir)
 	if err != nil {
 		return nil, err
 	}
