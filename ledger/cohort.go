@@ -268,9 +268,6 @@ func (q *sequencer) storeChunk(c *cohort, k *chunk, batch store.Batch) error {
 		first -= first % bundleWidth
 		key := store.Frames.Key(first)
 		for _, old := range q.bundle.keys {
-			if bytes.Equal(old, key) {
-				continue
-			}
 			if err := batch.Delete(old); err != nil {
 				return err
 			}
@@ -278,7 +275,7 @@ func (q *sequencer) storeChunk(c *cohort, k *chunk, batch store.Batch) error {
 		q.bundle = bundle{payload: q.bundle.payload[:0]}
 		return batch.Set(key, k.frame)
 	}
-	key := store.Frames.Key(first)
+	key := store.Growing.Key(first)
 	q.bundle.payload = append(q.bundle.payload, k.payload...)
 	q.bundle.count += k.count
 	q.bundle.keys = append(q.bundle.keys, key)

@@ -82,29 +82,37 @@ func (c *frameCache) readOften(bundle uint64) bool {
 // the frame if it is a finished bundle: small ones are about to be replaced.
 func (c *frameCache) read(bundle, index uint64, keep bool) ([]byte, error) {
 	var raw []byte
-	err := c.engine.ScanReverse(store.Frames.Key(bundle), store.Frames.Key(index+1), func(key, value []byte) error {
-		first, err := store.Frames.ParseKey(key)
-		if err != nil {
+	for _, t := range []store.Table{store.Frames, store.Growing} {
+		err := c.engine.ScanReverse(t.Key(bundle), t.Key(index+1), func(key, value []byte) (err error) {
+			raw, err = c.entryOf(t, key, value, index, keep)
 			return err
+		})
+		if err != nil || raw != nil {
+			return raw, err
 		}
-		count, err := frame.Count(value)
-		if err != nil {
-			return &FaultError{first, err.Error()}
-		}
-		if index-first >= uint64(count) {
-			return store.ErrStop
-		}
-		if keep && count == bundleWidth {
-			raw, err = c.keep(first, index, value)
-		} else {
-			raw, err = c.pick(first, index, value)
-		}
-		if err != nil {
-			return &FaultError{first, err.Error()}
-		}
-		return store.ErrStop
-	})
-	return raw, err
+	}
+	return nil, nil
+}
+
+// entryOf returns the entry from one frame, or nil where it is not in it.
+func (c *frameCache) entryOf(t store.Table, key, value []byte, index uint64, keep bool) (raw []byte, err error) {
+	first, err := t.ParseKey(key)
+	if err != nil {
+		return nil, err
+	}
+	count, err := frame.Count(value)
+	if err == nil && index-first >= uint64(count) {
+		return nil, store.ErrStop
+	}
+	if err == nil && keep && count == bundleWidth {
+		raw, err = c.keep(first, index, value)
+	} else if err == nil {
+		raw, err = c.pick(first, index, value)
+	}
+	if err != nil {
+		return nil, &FaultError{first, err.Error()}
+	}
+	return raw, store.ErrStop
 }
 
 // pick returns a copy of one entry of a frame.

@@ -66,7 +66,7 @@ func writeOrigin(cfg CreateConfig, now int64, raw []byte) error {
 	batch := cfg.Store.NewBatch()
 	if err := errors.Join(
 		batch.Set([]byte{byte(store.Identity)}, identityRow(cfg.Signer.Name(), cfg.VKey, cfg.PublicTiles)),
-		batch.Set(store.Frames.Key(0), frame.Encode(nil, [][]byte{raw})),
+		batch.Set(store.Growing.Key(0), frame.Encode(nil, [][]byte{raw})),
 		batch.Set(store.Commits.Key(1), commitRow(next))); err != nil {
 		return err
 	}
@@ -252,8 +252,8 @@ func (l *Ledger) recoverFollower(head store.Head) (*follower, error) {
 // leaf hashes.
 func (q *sequencer) resumeBundle(size uint64) ([]verify.Hash, error) {
 	var leaves []verify.Hash
-	lo := store.Frames.Key(size - size%bundleWidth)
-	hi := store.Frames.Key(size)
+	lo := store.Growing.Key(size - size%bundleWidth)
+	hi := store.Growing.Key(size)
 	err := q.l.engine.Scan(lo, hi, func(key, value []byte) error {
 		entries, err := frame.Decode(value)
 		if err != nil {

@@ -8,7 +8,8 @@
 //	table        key                                 value                                  written by
 //	a identity   'a'                                 format version, origin, vkey           Commit, once
 //	h head       'h'                                 u64 term, u64 size, root[32], i64 ns   Commit, each time
-//	f frames     'f' || u64 first index              one frame (package frame)              Commit, once
+//	f frames     'f' || u64 first index              frame of a complete entry bundle       Commit, once
+//	g growing    'g' || u64 first index              frame of a part of the last bundle     Commit, once
 //	t tiles      't' || u8 level || u64 n            256 hashes, 8192 bytes                 Commit, once
 //	c commits    'c' || u64 size                     root[32], i64 ns, u64 term             Commit, once
 //	o openings   'o' || ...                          sealed openings, encrypted             Commit, once
@@ -17,7 +18,8 @@
 //	s streams    's' || stream key                   snapshot of a stream                   Derive
 //	i index      'i' || u64 chunk || ...             postings (package index)               Load, once
 //
-// For example the frame that starts with entry 256 is kept at
+// The commit that completes an entry bundle deletes its parts from g. For example
+// the bundle that starts with entry 256 is kept at
 //
 //	66 00 00 00 00 00 00 01 00
 //
@@ -27,7 +29,7 @@
 //
 // # What must never be lost
 //
-// The tables a, h, f, t, c and o are the log: they are written by
+// The tables a, h, f, g, t, c and o are the log: they are written by
 // [Engine.Commit] alone, in one synced atomic batch that also carries the new
 // head. The tables p, r, s and i are derived: they are functions of the log,
 // are written without a sync, and whatever a crash takes of them is computed

@@ -14,6 +14,7 @@ const (
 	Identity Table = 'a'
 	HeadRow  Table = 'h'
 	Frames   Table = 'f'
+	Growing  Table = 'g'
 	Tiles    Table = 't'
 	Commits  Table = 'c'
 	Openings Table = 'o'

@@ -36,14 +36,14 @@ func (b *batch) Set(key, value []byte) error {
 	return b.b.Set(key, value, nil)
 }
 
-// Delete implements store.Batch. A frame that was written once and is deleted
-// while still in memory vanishes with its deletion, so that neither reaches a
-// file: frames are removed with single deletes.
+// Delete implements store.Batch. A growing frame that was written once and is
+// deleted while still in memory vanishes with its deletion, so that neither
+// reaches a file: they are removed with single deletes.
 func (b *batch) Delete(key []byte) error {
 	if err := errors.Join(store.CheckKey(key), b.note(key)); err != nil {
 		return err
 	}
-	if len(key) > 0 && store.Table(key[0]) == store.Frames {
+	if len(key) > 0 && store.Table(key[0]) == store.Growing {
 		return b.b.SingleDelete(key, nil)
 	}
 	return b.b.Delete(key, nil)

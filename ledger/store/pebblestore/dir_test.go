@@ -90,7 +90,7 @@ func (silent) Errorf(string, ...any) {}
 func (silent) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 func TestForeignDirectories(t *testing.T) {
-	const ready = "daybook store\nlayout 1\nstate ready\n"
+	const ready = "daybook store\nlayout 2\nstate ready\n"
 	tests := []struct {
 		name string
 		make func(t *testing.T, fs vfs.FS)
@@ -109,7 +109,8 @@ func TestForeignDirectories(t *testing.T) {
 		{"an old Pebble or RocksDB store", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "CURRENT", "MANIFEST-000001\n") }, store.ErrForeign, "Pebble store of something else"},
 		{"somebody's files", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "thesis.txt", "x") }, store.ErrForeign, "it holds thesis.txt"},
 		{"another marker", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", "dear diary\n") }, store.ErrForeign, "not ours"},
-		{"a newer layout", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", "daybook store\nlayout 2\nshape round\n") }, store.ErrNewer, "layout 2, this version knows 1"},
+		{"a newer layout", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", "daybook store\nlayout 3\nshape round\n") }, store.ErrNewer, "layout 3, this version knows 2"},
+		{"an early layout", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", "daybook store\nlayout 1\nstate ready\n") }, store.ErrForeign, "before the first release"},
 		{"a garbled marker", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", ready+"x") }, store.ErrDamaged, "garbled"},
 		{"a store that lost its files", func(t *testing.T, fs vfs.FS) { writeFile(t, fs, "DAYBOOK", ready) }, store.ErrDamaged, "database files are gone"},
 		{"a store that lost its manifest", func(t *testing.T, fs vfs.FS) {

@@ -7,13 +7,13 @@
 // directory is ours, in which layout, and whether it has ever been ready:
 //
 //	daybook store
-//	layout 1
+//	layout 2
 //	state ready
 //
 // It is written as "state new" before Pebble creates its first file and becomes
 // "state ready" once the new store was opened, closed and opened again. A
 // directory without it is not touched and refused, unless it is empty; a newer
-// layout is refused; and a ready directory whose Pebble files are gone is
+// layout, or one of an early version, is refused; and a ready directory whose Pebble files are gone is
 // damaged, never a new store. The file LOCK keeps a second process out.
 //
 // # Why a new store is opened twice
@@ -25,8 +25,8 @@
 // # What is where
 //
 // Each table of the key space is a span of its own, so no Pebble file holds two
-// tables: files of append-only tables never overlap and sink to the bottom by a
-// rename, not by being rewritten. Nothing is compressed by Pebble: frames are
+// tables: files of append-only tables never overlap and are not rewritten once
+// they are flushed. Nothing is compressed by Pebble: frames are
 // already, and hashes cannot be.
 //
 // # Errors

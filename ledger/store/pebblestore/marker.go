@@ -18,7 +18,7 @@ const (
 	lockName   = "LOCK"
 	loadName   = "daybook-load.sst"
 
-	layout     = "1"
+	layout     = "2"
 	stateNew   = "new"
 	stateReady = "ready"
 )
@@ -33,7 +33,11 @@ func parseMarker(text string) (string, error) {
 	if lines[0] != "daybook store" || len(lines) < 2 || !strings.HasPrefix(lines[1], "layout ") {
 		return "", fmt.Errorf("%w: its file %s is not ours", store.ErrForeign, markerName)
 	}
-	if got := strings.TrimPrefix(lines[1], "layout "); got != layout {
+	got := strings.TrimPrefix(lines[1], "layout ")
+	if got == "1" {
+		return "", fmt.Errorf("%w: it was made by a version before the first release, whose layout is not read any more", store.ErrForeign)
+	}
+	if got != layout {
 		return "", fmt.Errorf("%w: layout %s, this version knows %s", store.ErrNewer, got, layout)
 	}
 	for _, state := range []string{stateNew, stateReady} {

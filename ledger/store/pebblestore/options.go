@@ -91,16 +91,22 @@ func (o Options) pebbleOptions() *pebble.Options {
 		MaxManifestFileSize:         16 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 	}
-	// A file of an append-only table keeps the size it was flushed with.
+	// A flush writes large files. A compaction takes in neighbours up to 25 times
+	// its target: with small targets it rewrites what overlaps, which is the head
+	// and the snapshots, and not the frames and tiles beside them. Those stay where
+	// the flush has put them, or sink as whole files, by a rename.
 	for i := range p.TargetFileSizes {
-		p.TargetFileSizes[i] = 32 << 20
+		p.TargetFileSizes[i] = 1 << 20
 	}
+	p.TargetFileSizes[0] = 64 << 20
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	p.Experimental.SpanPolicyFunc = spanPolicy
 	return p
 }
 
-// spanPolicy ends a span where a table ends, so that no file holds two tables.
+// spanPolicy ends a span where a table ends, so that no file holds two tables,
+// and tiles also where a level ends: only so do the files of append-only tables
+// never overlap.
 func spanPolicy(start []byte) (pebble.SpanPolicy, []byte, error) {
 	if len(start) == 0 {
 		return pebble.SpanPolicy{}, []byte{1}, nil
@@ -109,6 +115,9 @@ func spanPolicy(start []byte) (pebble.SpanPolicy, []byte, error) {
 		return pebble.SpanPolicy{}, nil, nil
 	}
 	_, end := store.Table(start[0]).Range()
+	if store.Table(start[0]) == store.Tiles && len(start) > 1 && start[1] < 0xff {
+		end = []byte{start[0], start[1] + 1}
+	}
 	return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, end, nil
 }
 
