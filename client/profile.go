@@ -25,6 +25,7 @@ const maxProfile = 1 << 20
 //	query: 127.0.0.1:7402
 //	query_http: 127.0.0.1:7403
 //	admin: 127.0.0.1:7404
+//	operations: 127.0.0.1:7406
 //	ca: ca/bundle.pem
 //	certificate: clients/producer.pem
 //	key: clients/producer.key
@@ -32,8 +33,9 @@ const maxProfile = 1 << 20
 //	state: state
 //
 // Relative paths are relative to the profile. `addresses: addresses.json` may
-// stand in place of the addresses: a JSON file with ingest, query, query_http
-// and admin, as the server writes it; an address in the profile itself wins.
+// stand in place of the addresses: a JSON file with ingest, query, query_http,
+// admin and operations, as the server writes it; an address in the profile
+// itself wins.
 // Unknown keys are errors.
 type Profile struct {
 	// Ingest is the host:port of the ingest listener.
@@ -44,6 +46,8 @@ type Profile struct {
 	QueryHTTP string `yaml:"query_http"`
 	// Admin is the host:port of the admin listener.
 	Admin string `yaml:"admin"`
+	// Operations is the host:port of the operations listener.
+	Operations string `yaml:"operations"`
 	// CA is the path of the PEM bundle the server's certificate is checked with.
 	CA string `yaml:"ca"`
 	// Certificate is the path of the client's PEM chain, leaf first.
@@ -130,7 +134,7 @@ func (p *Profile) readAddresses() error {
 	}
 	p.ingestFile, p.queryFile = p.Ingest == "", p.Query == ""
 	for name, field := range map[string]*string{
-		"ingest": &p.Ingest, "query": &p.Query, "query_http": &p.QueryHTTP, "admin": &p.Admin,
+		"ingest": &p.Ingest, "query": &p.Query, "query_http": &p.QueryHTTP, "admin": &p.Admin, "operations": &p.Operations,
 	} {
 		if *field == "" {
 			*field = found[name]

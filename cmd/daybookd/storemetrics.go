@@ -23,6 +23,7 @@ func figure(name, help string, kind prometheus.ValueType, value func(pebblestore
 var (
 	fsyncDesc    = prometheus.NewDesc("daybook_store_fsync_seconds", "Time of an fsync of the write-ahead log.", nil, nil)
 	storeFigures = []storeFigure{
+		figure("wal_bytes", "Bytes of the write-ahead log that are not yet in tables.", prometheus.GaugeValue, func(m pebblestore.Metrics) float64 { return float64(m.WALBytes) }),
 		figure("wal_written_bytes_total", "Bytes written to the write-ahead log.", prometheus.CounterValue, func(m pebblestore.Metrics) float64 { return float64(m.WALWritten) }),
 		figure("tables_written_bytes_total", "Bytes written by flushes, compactions and loads.", prometheus.CounterValue, func(m pebblestore.Metrics) float64 { return float64(m.TableWritten) }),
 		figure("compactions_total", "Compactions.", prometheus.CounterValue, func(m pebblestore.Metrics) float64 { return float64(m.Compactions) }),
