@@ -66,16 +66,16 @@ func echoTLS() (server, client *tls.Config, err error) {
 		&tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}, nil
 }
 
-// baseline puts the plan's load, in a closed loop, on an echo for a while and
-// returns events per second.
-func (p *benchPlan) baseline(ctx context.Context) (rate float64, err error) {
+// baseline puts the plan's load, in a closed loop, on an echo for a while: on as
+// many connections as the log's.
+func (p *benchPlan) baseline(ctx context.Context) (r *benchResult, err error) {
 	serverTLS, clientTLS, err := echoTLS()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(serverTLS)), grpc.MaxConcurrentStreams(4096))
 	apiv1.RegisterIngestServiceServer(server, echo{})
@@ -85,63 +85,72 @@ func (p *benchPlan) baseline(ctx context.Context) (rate float64, err error) {
 		server.Stop()
 		err = errors.Join(err, <-served)
 	}()
-	counts, errs := make([]int, p.producers), make([]error, p.producers)
+	conns := make([]*grpc.ClientConn, p.connections())
+	for i := range conns {
+		conns[i], err = grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS)))
+		if err != nil {
+			return nil, err
+		}
+		defer conns[i].Close()
+	}
+	producers, errs := make([]*benchProducer, p.producers), make([]error, p.producers)
 	began := time.Now()
 	var wg sync.WaitGroup
-	for i := range p.producers {
-		wg.Go(func() {
-			conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(clientTLS)))
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			defer conn.Close()
-			counts[i], errs[i] = p.echoLoad(ctx, apiv1.NewIngestServiceClient(conn), i, began.Add(p.duration))
-		})
+	for i := range producers {
+		b := &benchProducer{plan: p, events: synthetic.NewMaker(i), end: began.Add(p.duration)}
+		producers[i] = b
+		wg.Go(func() { errs[i] = b.echo(ctx, apiv1.NewIngestServiceClient(conns[i%len(conns)])) })
 	}
 	wg.Wait()
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
-	return float64(total) / time.Since(began).Seconds(), errors.Join(errs...)
+	return summarize(producers, time.Since(began).Seconds()), errors.Join(errs...)
 }
 
-func (p *benchPlan) echoLoad(ctx context.Context, c apiv1.IngestServiceClient, producer int, end time.Time) (int, error) {
-	maker := synthetic.NewMaker(producer)
-	request := func() *apiv1.AppendRequest {
-		r := &apiv1.AppendRequest{Run: make([]byte, 32), Epoch: 1, FirstNumber: 1, Items: make([]*apiv1.Item, p.batch)}
-		for i := range r.Items {
-			r.Items[i] = &apiv1.Item{Body: maker.Next()}
-		}
-		return r
+// request is one batch of the load.
+func (b *benchProducer) request() *apiv1.AppendRequest {
+	r := &apiv1.AppendRequest{Run: make([]byte, 32), Epoch: 1, FirstNumber: 1, Items: make([]*apiv1.Item, b.plan.batch)}
+	for i := range r.Items {
+		r.Items[i] = &apiv1.Item{Body: b.events.Next()}
 	}
-	n := 0
-	if p.unary {
-		for ; time.Now().Before(end) && ctx.Err() == nil; n += p.batch {
-			if _, err := c.Append(ctx, request()); err != nil {
-				return n, err
+	return r
+}
+
+// echoed counts one answer.
+func (b *benchProducer) echoed(sent time.Time) {
+	b.latencies = append(b.latencies, time.Since(sent))
+	b.count += b.plan.batch
+}
+
+// echo is load on an echo.
+func (b *benchProducer) echo(ctx context.Context, c apiv1.IngestServiceClient) error {
+	if b.plan.unary {
+		for time.Now().Before(b.end) && ctx.Err() == nil {
+			sent := time.Now()
+			if _, err := c.Append(ctx, b.request()); err != nil {
+				return err
 			}
+			b.echoed(sent)
 		}
-		return n, nil
+		return nil
 	}
 	stream, err := c.AppendStream(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	for open := 0; ; {
-		for ; open < p.inFlight && time.Now().Before(end); open++ {
-			if err := stream.Send(&apiv1.AppendStreamRequest{Append: request()}); err != nil {
-				return n, err
+	var sent []time.Time // of what is in flight
+	for {
+		for len(sent) < b.plan.inFlight && time.Now().Before(b.end) {
+			sent = append(sent, time.Now())
+			if err := stream.Send(&apiv1.AppendStreamRequest{Append: b.request()}); err != nil {
+				return err
 			}
 		}
-		if open == 0 {
-			return n, stream.CloseSend()
+		if len(sent) == 0 {
+			return stream.CloseSend()
 		}
 		if _, err := stream.Recv(); err != nil {
-			return n, err
+			return err
 		}
-		open--
-		n += p.batch
+		b.echoed(sent[0])
+		sent = sent[1:]
 	}
 }
