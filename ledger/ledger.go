@@ -137,10 +137,10 @@ func (l *Ledger) failure() error {
 func (l *Ledger) publish() error {
 	for c := range l.submitted {
 		err := c.ticket.Wait()
+		l.queue.resolved() // what waits is committed while this is signed
 		if err != nil {
 			l.fail(fmt.Errorf("commit at size %d: %w", c.next.Size, err))
 			c.failAll(ErrOutcomeUnknown)
-			l.queue.resolved()
 			continue
 		}
 		if l.metrics != nil {
@@ -157,7 +157,6 @@ func (l *Ledger) publish() error {
 }
 
 func (l *Ledger) announce(c *cohort) {
-	defer l.queue.resolved()
 	if l.shutReason() == "" {
 		signed, err := l.sign(c.next.Size, c.next.Root)
 		if err != nil {

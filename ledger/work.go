@@ -92,7 +92,7 @@ type queue struct {
 	works    []*work          // guarded by mu
 	bytes    int64            // guarded by mu
 	share    map[string]int64 // bytes by producer; guarded by mu
-	inflight int              // submitted cohorts not yet published; guarded by mu
+	inflight int              // submitted cohorts not yet durable; guarded by mu
 	closed   error            // why nothing is taken any more; guarded by mu
 }
 

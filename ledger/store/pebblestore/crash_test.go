@@ -35,12 +35,13 @@ func fillCommit(n int, set func(k, v []byte), del func(k []byte)) {
 	set(store.TileKey(0, uint64(n)), tileOf(n))
 	first := (n - 1) / 4 * 4
 	if n%4 != 0 {
-		set(store.Frames.Key(uint64(n-1)), []byte("small"))
+		set(store.Growing.Key(uint64(n-1)), []byte("small"))
 		return
 	}
 	set(store.Frames.Key(uint64(first)), []byte("whole"))
-	del(store.Frames.Key(uint64(first + 1)))
-	del(store.Frames.Key(uint64(first + 2)))
+	for part := range 3 {
+		del(store.Growing.Key(uint64(first + part)))
+	}
 }
 
 // model is what the log's tables hold after n commits.
