@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// cachedFrameBytes bounds the decoded bundles in memory: about 380 of 256
+	// cachedFrameBytes bounds the decoded bundles in memory: about 280 of 256
 	// usual entries.
-	cachedFrameBytes = 64 << 20
+	cachedFrameBytes = 48 << 20
 	// remembered is how many of the bundles read lately are counted.
 	remembered = 4096
 	// keepAfter is the read of a bundle after which it stays decoded, at most 255.

@@ -59,7 +59,11 @@ listener is reached, bytes on disk and CPU time of the server are printed too.
 With --soak it goes on for hours and reports what grew: streams in runs that open,
 are taken over and end, single events in runs and without, reads, lists, proofs
 and receipts, by clients that come and go, while the server's figures are sampled.
-Ctrl-C ends it early and still prints the report. ` + soakThresholds
+Ctrl-C ends it early and still prints the report. Without --rate it appends as fast
+as the log takes, and hours of that fill a disk: 10,000 events/s are some 40 GB in
+four hours.
+
+` + soakThresholds
 
 func newBenchCommand() *cobra.Command {
 	var conn connection
@@ -74,7 +78,7 @@ func newBenchCommand() *cobra.Command {
 		Example: `  daybook bench --producers 4 --batch 100 --duration 10s --baseline --repeat 3
   daybook bench --producers 256 --batch 1 --unary --duration 10s
   daybook bench --producers 1 --batch 1 --rate 500 --json
-  daybook bench --soak --duration 4h --report soak.txt`,
+  daybook bench --soak --duration 4h --rate 10000 --report soak.txt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := p.validate(); err != nil {
