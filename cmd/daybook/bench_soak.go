@@ -62,8 +62,12 @@ func (s *soakFlags) run(cmd *cobra.Command, conn *connection, p *benchPlan, figu
 // tellSample says on stderr how it goes.
 func tellSample(cmd *cobra.Command, s soak.Sample) {
 	v := s.Values
-	fmt.Fprintf(cmd.ErrOrStderr(), "daybook: %v: %.0f events/s, p99 %.1f ms, size %.0f, memory %.0f MB, %.0f errors\n",
-		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), v["events_per_second"], v["stream_p99_ms"], v["size"], v["memory_mb"], v["errors"])
+	server := "the server does not show its figures"
+	if size, ok := v["size"]; ok {
+		server = fmt.Sprintf("size %.0f, memory %.0f MB", size, v["memory_mb"])
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "daybook: %v: %.0f events/s, p99 %.1f ms, %s, %.0f errors\n",
+		time.Duration(s.Seconds*float64(time.Second)).Round(time.Second), v["events_per_second"], v["stream_p99_ms"], server, v["errors"])
 }
 
 func (s *soakFlags) write(cmd *cobra.Command, r *soak.Report, asJSON bool) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,9 @@ import (
 type connection struct {
 	profile, ingest, query string
 	patience               time.Duration
+
+	mu   sync.Mutex
+	told time.Time // when a retry was last told of; guarded by mu
 }
 
 func (c *connection) flags(cmd *cobra.Command) {
@@ -37,15 +41,20 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 		cfg.Query = c.query
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
-	var told time.Time
-	cfg.OnRetry = func(err error, wait time.Duration) {
-		if time.Since(told) > 5*time.Second {
-			told = time.Now()
-			fmt.Fprintf(cmd.ErrOrStderr(), "daybook: retrying: %v\n", err)
-		}
-	}
+	cfg.OnRetry = func(err error, _ time.Duration) { c.tellRetry(cmd, err) }
 	if change != nil {
 		change(&cfg)
 	}
 	return client.Dial(cfg)
+}
+
+// tellRetry says that something is retried, every 5 s at most, whichever of the
+// clients and runs it is.
+func (c *connection) tellRetry(cmd *cobra.Command, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.told) > 5*time.Second {
+		c.told = time.Now()
+		fmt.Fprintf(cmd.ErrOrStderr(), "daybook: retrying: %v\n", err)
+	}
 }
