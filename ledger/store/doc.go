@@ -16,7 +16,7 @@
 //	p position   'p'                                 the follower's position                Derive
 //	r runs       'r' || ...                          snapshot of a run                      Derive
 //	s streams    's' || stream key                   snapshot of a stream                   Derive
-//	i index      'i' || u64 chunk || ...             postings (package index)               Load, once
+//	i index      'i' || ...                          postings, values (package index)       Load, once
 //
 // The commit that completes an entry bundle deletes its parts from g. For example
 // the bundle that starts with entry 256 is kept at

@@ -64,9 +64,12 @@ func (s *Store) DeleteRange(lo, hi []byte) error {
 	return nil
 }
 
-// Load implements store.Engine. The pairs become one table file, written and
-// synced beside the database and then linked into it. Crash: all are there, or
-// none and a leftover file that the next open removes.
+// Load implements store.Engine. The pairs become one table file, or two where
+// some keys have 0x80 or more after the table's byte: such keys are those of
+// another kind, which overlap from load to load, and in the file of the others
+// they would keep it from going to the bottom. The files are written and synced
+// beside the database and then linked into it, both in one step. Crash: all
+// pairs are there, or none and leftover files that the next open removes.
 func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 	if err := s.gate.enter(); err != nil {
 		return err
@@ -77,50 +80,84 @@ func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 	}
 	s.loading.Lock()
 	defer s.loading.Unlock()
-	name := s.fs.PathJoin(s.o.Dir, loadName)
-	n, err := s.writeTable(name, sorted)
-	if err != nil || n == 0 {
-		return errors.Join(err, s.fs.Remove(name))
+	l := loader{s: s}
+	for key, value := range sorted {
+		if l.err = l.add(key, value); l.err != nil {
+			break
+		}
 	}
-	if err := s.guard(func() error { return s.db.Ingest(context.Background(), []string{name}) }); err != nil {
-		return fmt.Errorf("loading %d keys: %w", n, err)
+	l.closeFile()
+	if l.err != nil || l.n == 0 {
+		for _, name := range l.names {
+			l.err = errors.Join(l.err, s.fs.Remove(name))
+		}
+		return l.err
+	}
+	if err := s.guard(func() error { return s.db.Ingest(context.Background(), l.names) }); err != nil {
+		return fmt.Errorf("loading %d keys: %w", l.n, err)
 	}
 	return nil
 }
 
-// writeTable writes and syncs a table file and returns its number of keys.
-func (s *Store) writeTable(name string, sorted iter.Seq2[[]byte, []byte]) (int, error) {
-	f, err := s.fs.Create(name, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return 0, fmt.Errorf("creating a table file: %w", err)
-	}
-	const bottom = 6
-	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.pebbleOptions.MakeWriterOptions(bottom, formatVersion.MaxTableFormat()))
-	n, err := fillTable(w, sorted)
-	if err = errors.Join(err, w.Close()); err != nil {
-		return 0, fmt.Errorf("writing a table file: %w", err)
-	}
-	return n, nil
+// loader writes the files of one load.
+type loader struct {
+	s     *Store
+	w     *sstable.Writer // of the last of names
+	names []string
+	last  []byte
+	n     int
+	err   error
 }
 
-func fillTable(w *sstable.Writer, sorted iter.Seq2[[]byte, []byte]) (int, error) {
-	var last []byte
-	n := 0
-	for key, value := range sorted {
-		if err := errors.Join(store.CheckKey(key), store.CheckValue(value), store.CheckDerived(key)); err != nil {
-			return 0, err
-		}
-		switch {
-		case n > 0 && bytes.Compare(last, key) >= 0:
-			return 0, fmt.Errorf("%w: %x after %x", store.ErrUnsorted, key, last)
-		case n > 0 && last[0] != key[0]:
-			return 0, fmt.Errorf("a load of tables %c and %c", last[0], key[0])
-		}
-		if err := w.Set(key, value); err != nil {
-			return 0, err
-		}
-		last = append(last[:0], key...)
-		n++
+func (l *loader) add(key, value []byte) error {
+	if err := errors.Join(store.CheckKey(key), store.CheckValue(value), store.CheckDerived(key)); err != nil {
+		return err
 	}
-	return n, nil
+	switch {
+	case l.n > 0 && bytes.Compare(l.last, key) >= 0:
+		return fmt.Errorf("%w: %x after %x", store.ErrUnsorted, key, l.last)
+	case l.n > 0 && l.last[0] != key[0]:
+		return fmt.Errorf("a load of tables %c and %c", l.last[0], key[0])
+	}
+	if l.w == nil || upper(key) && !upper(l.last) {
+		if err := l.openFile(); err != nil {
+			return err
+		}
+	}
+	if err := l.w.Set(key, value); err != nil {
+		return fmt.Errorf("writing a table file: %w", err)
+	}
+	l.last = append(l.last[:0], key...)
+	l.n++
+	return nil
+}
+
+// upper tells whether a key goes to the second file.
+func upper(key []byte) bool { return len(key) > 1 && key[1] >= 0x80 }
+
+// openFile ends the file before and begins the next.
+func (l *loader) openFile() error {
+	if l.closeFile(); l.err != nil {
+		return l.err
+	}
+	name := l.s.fs.PathJoin(l.s.o.Dir, loadNames[len(l.names)])
+	f, err := l.s.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("creating a table file: %w", err)
+	}
+	l.names = append(l.names, name)
+	const bottom = 6
+	l.w = sstable.NewWriter(objstorageprovider.NewFileWritable(f), l.s.pebbleOptions.MakeWriterOptions(bottom, formatVersion.MaxTableFormat()))
+	return nil
+}
+
+// closeFile ends and syncs the file that is open.
+func (l *loader) closeFile() {
+	if l.w == nil {
+		return
+	}
+	if err := l.w.Close(); err != nil {
+		l.err = errors.Join(l.err, fmt.Errorf("writing a table file: %w", err))
+	}
+	l.w = nil
 }

@@ -16,12 +16,14 @@ const (
 	markerName = "DAYBOOK"
 	markerTemp = "DAYBOOK.tmp"
 	lockName   = "LOCK"
-	loadName   = "daybook-load.sst"
 
 	layout     = "2"
 	stateNew   = "new"
 	stateReady = "ready"
 )
+
+// loadNames are the files of a load that is not finished.
+var loadNames = [2]string{"daybook-load.sst", "daybook-load-upper.sst"}
 
 func formatMarker(state string) string {
 	return "daybook store\nlayout " + layout + "\nstate " + state + "\n"

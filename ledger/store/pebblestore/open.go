@@ -88,9 +88,11 @@ func (s *Store) openLocked() error {
 		}
 	}
 	if !s.o.ReadOnly {
-		err := s.fs.Remove(s.fs.PathJoin(s.o.Dir, loadName))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("removing an unfinished load: %w", err)
+		for _, name := range loadNames {
+			err := s.fs.Remove(s.fs.PathJoin(s.o.Dir, name))
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("removing an unfinished load: %w", err)
+			}
 		}
 	}
 	if err := checkLog(s.fs, s.o.Dir); err != nil {

@@ -51,9 +51,10 @@ func testLoad(t *testing.T, h Harness) {
 	must(t, e.Load(pairs()))
 	must(t, e.Load(pairs("i1a", "1", "i1b", "", "i1c", "3")))
 	commit(t, e, store.Head{}, first(1), put(t, e.NewBatch(), "c1", "1"))
-	must(t, e.Load(pairs("i2a", "4")))
+	must(t, e.Load(pairs("i2a", "4", "i\xffb", "5")))
+	must(t, e.Load(pairs("i2b", "6", "i\xffa", "7", "i\xffc", "8"))) // overlaps the one before
 	must(t, e.Derive(put(t, e.NewBatch(), "p", "2")))
-	all := []string{"c1=1", "i1a=1", "i1b=", "i1c=3", "i2a=4", "p=2"}
+	all := []string{"c1=1", "i1a=1", "i1b=", "i1c=3", "i2a=4", "i2b=6", "i\xffa=7", "i\xffb=5", "i\xffc=8", "p=2"}
 	want(t, read(t, e, nil, nil), all...)
 	closeEngine(t, e)
 	e = h.Open(t)
