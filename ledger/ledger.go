@@ -79,6 +79,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	var tail errgroup.Group
 	tail.Go(func() error { return l.follow.run(work) })
 	tail.Go(func() error { return l.keepAnchor(work) })
+	tail.Go(func() error { l.keepIndex(work); return nil })
 	var front errgroup.Group
 	front.Go(func() error { l.seq.loop(); close(l.submitted); return nil })
 	front.Go(l.publish)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/daybook-ledger/daybook/ledger/index"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -13,12 +14,22 @@ import (
 type ListFilter struct {
 	Source, Target string
 	Kind           daybookv1.Kind
-	LoggedFrom     int64 // log time, UTC nanoseconds, inclusive
-	LoggedUntil    int64 // exclusive
-	OccurredFrom   int64 // time of occurrence, inclusive; only accesses match
-	OccurredUntil  int64 // exclusive
-	Ascending      bool  // oldest first; else newest first
+	Where          []Match // further fields: all must hold
+	LoggedFrom     int64   // log time, UTC nanoseconds, inclusive
+	LoggedUntil    int64   // exclusive
+	OccurredFrom   int64   // time of occurrence, inclusive; only accesses match
+	OccurredUntil  int64   // exclusive
+	Ascending      bool    // oldest first; else newest first
 }
+
+// Match asks for a value of an indexed field, or for a prefix of it.
+type Match = index.Match
+
+// QueryError says which part of a search cannot be answered, and why.
+type QueryError = index.QueryError
+
+// TooBroadError refuses a prefix that too many values have.
+type TooBroadError = index.TooBroadError
 
 // A ListPage is one page of a list.
 type ListPage struct {
@@ -47,13 +58,17 @@ func (l *Ledger) List(ctx context.Context, f ListFilter, size, from uint64, limi
 	if f.Ascending {
 		page.Next = hi
 	}
+	where := f.matches()
+	m := matcher{l: l, f: &f, where: where}
+	seen := 0
 	var inner error
-	err = l.candidates(f, lo, hi, func(i uint64) bool {
-		if i%bundleWidth == 0 && ctx.Err() != nil {
+	query := index.Query{Matches: where, OccurredFrom: f.OccurredFrom, OccurredUntil: f.OccurredUntil}
+	err = l.index.Search(ctx, query, lo, hi, !f.Ascending, func(i uint64) bool {
+		if seen++; seen%bundleWidth == 0 && ctx.Err() != nil {
 			inner = context.Cause(ctx)
 			return false
 		}
-		ok, err := l.matches(f, i)
+		ok, err := m.matches(i)
 		if err != nil {
 			inner = err
 			return false
@@ -98,50 +113,60 @@ func (l *Ledger) window(ctx context.Context, f ListFilter, size, from uint64) (l
 	return min(lo, hi), hi, nil
 }
 
-// candidates calls fn for every entry in [lo, hi) that may match, in the order
-// asked, until it returns false.
-func (l *Ledger) candidates(f ListFilter, lo, hi uint64, fn func(uint64) bool) error {
-	var terms []index.Term
+// matches returns all matches of the filter.
+func (f *ListFilter) matches() []Match {
+	where := slices.Clip(f.Where)
 	if f.Source != "" {
-		terms = append(terms, index.SourceTerm(f.Source))
+		where = append(where, Match{Field: index.Source, Value: []byte(f.Source)})
 	}
 	if f.Target != "" {
-		terms = append(terms, index.TargetTerm(f.Target))
+		where = append(where, Match{Field: index.Target, Value: []byte(f.Target)})
 	}
 	if f.Kind != 0 {
-		terms = append(terms, index.KindTerm(uint64(f.Kind)))
+		where = append(where, Match{Field: index.Kind, Number: uint64(f.Kind)})
 	}
-	if len(terms) > 0 {
-		return l.index.Candidates(terms, lo, hi, !f.Ascending, fn)
-	}
-	for n := lo; n < hi; n++ {
-		i := n
-		if !f.Ascending {
-			i = hi - 1 - (n - lo)
-		}
-		if !fn(i) {
-			return nil
-		}
-	}
-	return nil
+	return where
 }
 
-func (l *Ledger) matches(f ListFilter, at uint64) (bool, error) {
-	raw, err := l.frames.entry(at)
+// A matcher compares candidates with a filter: the index knows hashes only.
+type matcher struct {
+	l      *Ledger
+	f      *ListFilter
+	where  []Match
+	values index.Values
+}
+
+func (m *matcher) matches(at uint64) (bool, error) {
+	raw, err := m.l.frames.entry(at)
 	if err != nil {
 		return false, err
 	}
-	e, ev, access, err := parseAt(at, raw)
+	e, ev, _, err := parseAt(at, raw)
 	if err != nil {
 		return false, err
 	}
-	if f.Source != "" && e.Place.Source != f.Source || f.Target != "" && e.Place.Target != f.Target || f.Kind != 0 && e.Place.Kind != f.Kind {
-		return false, nil
+	if err := m.values.Read(&e, &ev); err != nil {
+		return false, &FaultError{at, err.Error()}
 	}
-	if f.OccurredFrom == 0 && f.OccurredUntil == 0 {
-		return true, nil
+	for i := range m.where {
+		if !m.values.Holds(&m.where[i]) {
+			return false, nil
+		}
 	}
-	return access && ev.OccurredAtNS >= f.OccurredFrom && (f.OccurredUntil == 0 || ev.OccurredAtNS < f.OccurredUntil), nil
+	return m.values.Occurred(m.f.OccurredFrom, m.f.OccurredUntil), nil
+}
+
+// Values returns the values of an indexed field that begin with a prefix,
+// ascending, at most limit, and whether there are more: suggestions for a
+// search. They are those of the entries below the size it returns, or newer. A
+// *QueryError where the field's values are not listed.
+func (l *Ledger) Values(ctx context.Context, field index.Field, prefix string, limit int) (list []string, more bool, size uint64, err error) {
+	size = l.Head().Size
+	if err := l.waitFollowed(ctx, size); err != nil {
+		return nil, false, 0, err
+	}
+	list, more, err = l.index.Values(ctx, field, prefix, limit)
+	return list, more, size, err
 }
 
 // parseAt parses an entry and, where it is an access, its event.

@@ -232,7 +232,7 @@ func (l *Ledger) conflict(w *work, number, index uint64) error {
 // upto that the index knows: numbers of a run ascend with the index, so it is a
 // binary search over its postings.
 func (l *Ledger) findNumber(producer string, run verify.Hash, number, upto uint64) (at uint64, found bool, err error) {
-	term := index.RunTerm(producer, run)
+	term := index.RunTerm(run)
 	lo, hi := uint64(0), upto
 	for lo < hi {
 		mid := lo + (hi-lo)/2

@@ -2,24 +2,31 @@ package index
 
 import (
 	"encoding/binary"
-	"iter"
-	"sync/atomic"
+	"errors"
+	"fmt"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
-	"github.com/daybook-ledger/daybook/verify"
 )
+
+// ErrDamaged is wrapped by the error of a search that meets a table it cannot
+// read. The index can be built anew.
+var ErrDamaged = errors.New("damaged index")
 
 const (
 	// ChunkLen is the number of entries of a complete chunk.
-	ChunkLen = 1 << 16
+	ChunkLen = 1 << chunkBits
 
-	version     = 1
-	frequent    = 32   // hits from which a value has its own list
-	bitmapFrom  = 4096 // hits from which that list is a bitmap
-	bitmapBytes = ChunkLen / 8
-	postingLen  = 5
-	headerLen   = 1 + 4 + 4*8
+	chunkBits = 16
+	mergeBits = 4 // 16 chunks make a merged table
+	version   = 2
+	chunkRow  = 4 + 4*8 // bytes of a chunk in a header
 )
+
+// geometry says how large chunks and merged tables are; tests use small ones.
+type geometry struct {
+	chunk uint // bits of an offset in a chunk, at most 16
+	merge uint // bits of a chunk's number in a merged table, at most 4
+}
 
 // Chunk describes a chunk. Times are UTC nanoseconds since the Unix epoch.
 type Chunk struct {
@@ -29,228 +36,112 @@ type Chunk struct {
 	MaxLog      int64
 	MinOccurred int64 // occurred_at, likewise
 	MaxOccurred int64
+
+	unlisted uint32 // bit s: the dictionary does not have text column s's values
 }
 
-// tail is the chunk in memory: for each field the hash at each offset. The
-// writer fills offset n and widens the bounds, then publishes n+1; readers look
-// below what is published only. About 2.4 MB.
-type tail struct {
-	first   uint64
-	columns [numFields][ChunkLen]uint32
-	n       atomic.Int64 // published offsets
-
-	minLog, maxLog, minOccurred, maxOccurred atomic.Int64
+// mayHold tells whether an access of the chunk may have occurred in [from,
+// until), where 0 is no bound.
+func (c *Chunk) mayHold(from, until int64) bool {
+	if from == 0 && until == 0 {
+		return true
+	}
+	return c.MaxOccurred != 0 && c.MaxOccurred >= from && (until == 0 || c.MinOccurred < until)
 }
 
-// chunk describes what is published; the bounds may be wider by what is being
-// added.
-func (t *tail) chunk() Chunk {
-	return Chunk{
-		First: t.first, Entries: int(t.n.Load()),
-		MinLog: t.minLog.Load(), MaxLog: t.maxLog.Load(),
-		MinOccurred: t.minOccurred.Load(), MaxOccurred: t.maxOccurred.Load(),
-	}
+// table names a table: a chunk, or the merged table of some.
+type table struct {
+	level  uint8 // 0: a chunk; 1: merged
+	number uint64
+	first  uint64 // index of its first entry
+	bits   uint   // of an offset
+	chunks int
 }
 
-// add is called by the writer only.
-func (t *tail) add(e *verify.Entry, ev *verify.EventFields) {
-	n := t.n.Load()
-	for i := range fields {
-		t.columns[i][n] = fields[i].hash(e, ev)
-	}
-	if e.Head.LogTimeNS != 0 {
-		widen(&t.minLog, &t.maxLog, e.Head.LogTimeNS)
-	}
-	if ev.OccurredAtNS != 0 {
-		widen(&t.minOccurred, &t.maxOccurred, ev.OccurredAtNS)
-	}
-	t.n.Store(n + 1)
+// chunkTable and mergedTable return the tables of those numbers.
+func (g geometry) chunkTable(n uint64) table {
+	return table{0, n, n << g.chunk, g.chunk, 1}
 }
 
-// widen makes [lo, hi] include v, which is not 0; both are 0 at first.
-func widen(lo, hi *atomic.Int64, v int64) {
-	if l := lo.Load(); l == 0 || v < l {
-		lo.Store(v)
-	}
-	if h := hi.Load(); h == 0 || v > h {
-		hi.Store(v)
-	}
+func (g geometry) mergedTable(n uint64) table {
+	bits := g.chunk + g.merge
+	return table{1, n, n << bits, bits, 1 << g.merge}
 }
 
-// search calls fn for each offset in [lo, hi) at which all terms hold.
-func (t *tail) search(terms []Term, lo, hi int, descending bool, fn func(offset int) bool) bool {
-	for n := range hi - lo {
-		o := lo + n
-		if descending {
-			o = hi - 1 - n
-		}
-		if t.holds(terms, o) && !fn(o) {
-			return false
-		}
+func (t table) len() int    { return 1 << t.bits }
+func (t table) end() uint64 { return t.first + 1<<t.bits }
+
+func (t table) String() string {
+	if t.level == 0 {
+		return fmt.Sprintf("chunk %d of the index", t.number)
 	}
-	return true
+	return fmt.Sprintf("merged table %d of the index", t.number)
 }
 
-func (t *tail) holds(terms []Term, o int) bool {
-	for _, term := range terms {
-		if t.columns[term.Field-1][o] != term.Hash {
-			return false
-		}
-	}
-	return true
+// topBits is how many bits of a hash are in the key of its bucket: as many as
+// leave room for the rest and an offset in 32 bits.
+func (t table) topBits() uint { return max(16, t.bits) - 8 }
+
+// restBits is how many bits of a hash are in the bucket.
+func (t table) restBits() uint { return hashBits - t.topBits() }
+
+const levelShift = 56 // a key's number is level<<56 | number of the table
+
+// appendKey appends the prefix of the table's keys.
+func (t table) appendKey(dst []byte) []byte {
+	return store.Index.AppendKey(dst, uint64(t.level)<<levelShift|t.number)
 }
 
-// builder turns complete chunks into tables, reusing its memory.
-type builder struct {
-	pairs, spare []uint64 // hash<<16 | offset
-	value        []byte
-	key          []byte
+// keyRange returns the range of the keys of a level's tables [lo, hi).
+func keyRange(level uint8, lo, hi uint64) (from, to []byte) {
+	base := uint64(level) << levelShift
+	return store.Index.Key(base | lo), store.Index.Key(base + hi)
 }
 
-// table yields the keys and values of the chunk, ascending.
-func (b *builder) table(t *tail) iter.Seq2[[]byte, []byte] {
-	return func(yield func(key, value []byte) bool) {
-		c := t.chunk()
-		b.key = store.Index.AppendKey(b.key[:0], t.first/ChunkLen)
-		if !yield(append(b.key, 0, 0), appendHeader(b.value[:0], c)) {
-			return
-		}
-		for i := range fields {
-			if !b.field(fields[i].field, t.columns[i][:c.Entries], yield) {
-				return
-			}
-		}
-	}
+// headerKey, field 0, comes before all buckets of the table.
+func (t table) headerKey() []byte { return append(t.appendKey(nil), 0, 0, 0) }
+
+func (t table) appendBucketKey(dst []byte, f Field, top uint32) []byte {
+	return append(t.appendKey(dst), byte(f), byte(top>>8), byte(top))
 }
 
-func (b *builder) field(f Field, column []uint32, yield func(key, value []byte) bool) bool {
-	pairs := b.sorted(column)
-	for len(pairs) > 0 {
-		top := byte(pairs[0] >> 40)
-		n := 1
-		for n < len(pairs) && byte(pairs[n]>>40) == top {
-			n++
-		}
-		b.value = appendBucket(b.value[:0], pairs[:n])
-		if !yield(append(b.key, byte(f), top), b.value) {
-			return false
-		}
-		pairs = pairs[n:]
-	}
-	return true
-}
-
-// sorted returns the pairs of the offsets that have a value, ascending: a radix
-// sort that skips the digits in which all agree.
-func (b *builder) sorted(column []uint32) []uint64 {
-	pairs, spare := b.pairs[:0], b.spare
-	var counts [4][256]int
-	for o, h := range column {
-		if h == 0 {
-			continue
-		}
-		pairs = append(pairs, uint64(h)<<16|uint64(o))
-		for d := range counts {
-			counts[d][byte(h>>(8*d))]++
-		}
-	}
-	if cap(spare) < len(pairs) {
-		spare = make([]uint64, ChunkLen)
-	}
-	spare = spare[:len(pairs)]
-	for d := range counts {
-		shift := 16 + 8*d
-		if len(pairs) == 0 || counts[d][byte(pairs[0]>>shift)] == len(pairs) {
-			continue
-		}
-		at := 0
-		for digit, n := range counts[d] {
-			counts[d][digit] = at
-			at += n
-		}
-		for _, p := range pairs {
-			slot := &counts[d][byte(p>>shift)]
-			spare[*slot] = p
-			*slot++
-		}
-		pairs, spare = spare, pairs
-	}
-	b.pairs, b.spare = pairs, spare
-	return pairs
-}
-
-// group returns how many of the pairs, from the first, share its hash.
-func group(pairs []uint64) int {
-	n := 1
-	for n < len(pairs) && pairs[n]>>16 == pairs[0]>>16 {
-		n++
-	}
-	return n
-}
-
-// appendBucket encodes the pairs of one bucket, ascending.
-func appendBucket(dst []byte, pairs []uint64) []byte {
-	dst = append(dst, 0, 0)
-	start, count := len(dst)-2, 0
-	for rest := pairs; len(rest) > 0; {
-		n := group(rest)
-		if n >= frequent {
-			count++
-			hits := n
-			if n >= bitmapFrom {
-				hits = 0
-			}
-			dst = appendUint24(dst, rest[0]>>16)
-			dst = binary.BigEndian.AppendUint16(dst, uint16(hits))
-		}
-		rest = rest[n:]
-	}
-	binary.BigEndian.PutUint16(dst[start:], uint16(count))
-	for rest := pairs; len(rest) > 0; {
-		n := group(rest)
-		if n >= frequent {
-			dst = appendOffsets(dst, rest[:n])
-		}
-		rest = rest[n:]
-	}
-	for rest := pairs; len(rest) > 0; {
-		n := group(rest)
-		for _, p := range rest[:n] {
-			if n < frequent {
-				dst = appendUint24(dst, p>>16)
-				dst = binary.BigEndian.AppendUint16(dst, uint16(p))
-			}
-		}
-		rest = rest[n:]
-	}
-	return dst
-}
-
-func appendUint24(dst []byte, v uint64) []byte {
-	return append(dst, byte(v>>16), byte(v>>8), byte(v))
-}
-
-func appendOffsets(dst []byte, pairs []uint64) []byte {
-	if len(pairs) < bitmapFrom {
-		for _, p := range pairs {
-			dst = binary.BigEndian.AppendUint16(dst, uint16(p))
-		}
-		return dst
-	}
-	at := len(dst)
-	dst = append(dst, make([]byte, bitmapBytes)...)
-	for _, p := range pairs {
-		o := uint16(p)
-		dst[at+int(o/8)] |= 1 << (o % 8)
-	}
-	return dst
-}
-
-func appendHeader(dst []byte, c Chunk) []byte {
+// appendHeader encodes the chunks of a table.
+func appendHeader(dst []byte, chunks []Chunk) []byte {
 	dst = append(dst, version)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(c.Entries))
-	for _, t := range []int64{c.MinLog, c.MaxLog, c.MinOccurred, c.MaxOccurred} {
-		dst = binary.BigEndian.AppendUint64(dst, uint64(t))
+	for _, c := range chunks {
+		dst = binary.BigEndian.AppendUint32(dst, c.unlisted)
+		for _, t := range []int64{c.MinLog, c.MaxLog, c.MinOccurred, c.MaxOccurred} {
+			dst = binary.BigEndian.AppendUint64(dst, uint64(t))
+		}
 	}
 	return dst
+}
+
+// parseHeader appends the chunks of a table to dst.
+func parseHeader(dst []Chunk, b []byte, t table) ([]Chunk, error) {
+	if len(b) != 1+t.chunks*chunkRow || b[0] != version {
+		return dst, fmt.Errorf("%w: header of %v has %d bytes", ErrDamaged, t, len(b))
+	}
+	entries := t.len() / t.chunks
+	for i := range t.chunks {
+		row := b[1+i*chunkRow:]
+		at := func(i int) int64 { return int64(binary.BigEndian.Uint64(row[4+8*i:])) }
+		dst = append(dst, Chunk{
+			First: t.first + uint64(i*entries), Entries: entries, unlisted: binary.BigEndian.Uint32(row),
+			MinLog: at(0), MaxLog: at(1), MinOccurred: at(2), MaxOccurred: at(3),
+		})
+	}
+	return dst, nil
+}
+
+// header reads the chunks of a table.
+func (x *Index) header(dst []Chunk, t table) ([]Chunk, error) {
+	b, err := x.engine.Get(t.headerKey())
+	if errors.Is(err, store.ErrNotFound) {
+		return dst, fmt.Errorf("%w: %v has no header", ErrDamaged, t)
+	}
+	if err != nil {
+		return dst, fmt.Errorf("reading %v: %w", t, err)
+	}
+	return parseHeader(dst, b, t)
 }

@@ -1,130 +1,150 @@
 package index
 
-import (
-	"encoding/binary"
+import "fmt"
 
-	"github.com/cespare/xxhash/v2"
-
-	"github.com/daybook-ledger/daybook/verify"
-)
-
-// Field is an indexed field, from 1. A field that narrows a search more comes
-// before one that narrows it less.
+// Field is an indexed field, from 1. A field that usually narrows a search more
+// comes before one that narrows it less. The numbers stand in keys: a new field
+// takes a free one, or the version of the index is raised.
 type Field uint8
 
-// The indexed fields.
+// The indexed fields. The reserved ones are facts of a domain map: nothing is
+// indexed under them as long as the log has none, and no search may name them.
 const (
 	EventID Field = iota + 1
 	Correlation
 	Run
+	Grant
+	Ticket
+	Credential
+	Resource
 	Actor
+	Approver
+	Flow // reserved
 	Pair
+	Operation
+	Purpose
+	SourceOwner    // reserved
+	TargetOwner    // reserved
+	SourceFunction // reserved
+	TargetFunction // reserved
 	Source
 	Target
+	Producer
+	SourceTier // reserved
+	TargetTier // reserved
+	AlertType
 	Verdict
+	Outcome
+	Decision
+	ActionClass
+	SourceProof
+	Late
 	Kind
 
 	fieldEnd
 )
 
-const numFields = int(fieldEnd) - 1
+// shape says how the values of a field are kept.
+type shape uint8
 
-// Term asks for the entries whose field has a value. The term of an empty value
-// asks for nothing in particular: every entry is its candidate.
-type Term struct {
-	Field Field
-	Hash  uint32 // 0: an empty value
+const (
+	reserved shape = iota
+	hashed         // ids, or what is made of other fields: postings only
+	text           // postings, and each value in the dictionary
+	number         // 1 to 255, its own hash
+)
+
+// MaxValue is the length of the longest value of any field, in bytes.
+const MaxValue = 2048
+
+// fieldInfo is what the index knows of a field.
+type fieldInfo struct {
+	name  string // as in requests
+	shape shape
+	max   int // bytes of a value
+	slot  int // column among those of its shape, hashed and text together
 }
 
-// fields tells for each field how its hash comes out of an entry: 0 where the
-// entry has no value there.
-var fields = [numFields]struct {
-	field Field
-	hash  func(e *verify.Entry, ev *verify.EventFields) uint32
-}{
-	{EventID, func(_ *verify.Entry, ev *verify.EventFields) uint32 { return hashBytes(ev.EventID) }},
-	{Correlation, func(_ *verify.Entry, ev *verify.EventFields) uint32 { return hashBytes(ev.CorrelationID) }},
-	{Run, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashRun(e.Head.Producer, &e.Head.Run) }},
-	{Actor, func(_ *verify.Entry, ev *verify.EventFields) uint32 { return hashBytes(ev.ActorID) }},
-	{Pair, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashPair(e.Place.Source, e.Place.Target) }},
-	{Source, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashString(e.Place.Source) }},
-	{Target, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashString(e.Place.Target) }},
-	{Verdict, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashNumber(uint64(e.Place.Verdict)) }},
-	{Kind, func(e *verify.Entry, _ *verify.EventFields) uint32 { return hashNumber(uint64(e.Place.Kind)) }},
+const (
+	numText    = 10
+	numColumns = numText + 5
+	numNumbers = 8
+)
+
+// fields describes each field, by its number. Text has the first columns.
+var fields = [fieldEnd]fieldInfo{
+	Source:    {"source", text, 63, 0},
+	Target:    {"target", text, 63, 1},
+	Actor:     {"actor", text, 512, 2},
+	Operation: {"operation", text, 256, 3},
+	Resource:  {"resource", text, MaxValue, 4},
+	Producer:  {"producer", text, MaxValue, 5},
+	Approver:  {"approver", text, 512, 6},
+	Ticket:    {"ticket", text, 128, 7},
+	Purpose:   {"purpose", text, 256, 8},
+	Grant:     {"grant_id", text, 128, 9},
+
+	EventID:     {"event_id", hashed, 64, numText + 0},
+	Correlation: {"correlation_id", hashed, 64, numText + 1},
+	Run:         {"run", hashed, 32, numText + 2},
+	Credential:  {"credential", hashed, 32, numText + 3},
+	Pair:        {"pair", hashed, 0, numText + 4},
+
+	Kind:        {"kind", number, 0, 0},
+	Verdict:     {"verdict", number, 0, 1},
+	Outcome:     {"outcome", number, 0, 2},
+	Decision:    {"decision", number, 0, 3},
+	ActionClass: {"action_class", number, 0, 4},
+	SourceProof: {"source_proof", number, 0, 5},
+	AlertType:   {"alert_type", number, 0, 6},
+	Late:        {"late", number, 0, 7},
+
+	Flow:           {name: "flow"},
+	SourceOwner:    {name: "source_owner"},
+	TargetOwner:    {name: "target_owner"},
+	SourceFunction: {name: "source_function"},
+	TargetFunction: {name: "target_function"},
+	SourceTier:     {name: "source_tier"},
+	TargetTier:     {name: "target_tier"},
 }
 
-// EventIDTerm asks for an event id.
-func EventIDTerm(id []byte) Term { return Term{EventID, hashBytes(id)} }
-
-// CorrelationTerm asks for a correlation id.
-func CorrelationTerm(id []byte) Term { return Term{Correlation, hashBytes(id)} }
-
-// RunTerm asks for a run of a producer: its numbered entries and those about it.
-func RunTerm(producer string, run verify.Hash) Term { return Term{Run, hashRun(producer, &run)} }
-
-// ActorTerm asks for an actor id.
-func ActorTerm(id []byte) Term { return Term{Actor, hashBytes(id)} }
-
-// PairTerm asks for a pair of domain ids, as they stand in entry heads.
-func PairTerm(source, target string) Term { return Term{Pair, hashPair(source, target)} }
-
-// SourceTerm asks for a source's domain id.
-func SourceTerm(id string) Term { return Term{Source, hashString(id)} }
-
-// TargetTerm asks for a target's domain id.
-func TargetTerm(id string) Term { return Term{Target, hashString(id)} }
-
-// VerdictTerm asks for a verdict, by its number.
-func VerdictTerm(verdict uint64) Term { return Term{Verdict, hashNumber(verdict)} }
-
-// KindTerm asks for a kind, by its number.
-func KindTerm(kind uint64) Term { return Term{Kind, hashNumber(kind)} }
-
-// fold makes 32 bits of 64, never 0.
-func fold(h uint64) uint32 {
-	if f := uint32(h>>32) ^ uint32(h); f != 0 {
-		return f
+// textFields lists the fields of the dictionary by their columns.
+var textFields = func() (list [numText]Field) {
+	for f := range fields {
+		if fields[f].shape == text {
+			list[fields[f].slot] = Field(f)
+		}
 	}
-	return 1
-}
+	return list
+}()
 
-func hashBytes(v []byte) uint32 {
-	if len(v) == 0 {
-		return 0
+// String returns the field's name in requests, such as `actor`.
+func (f Field) String() string {
+	if f < fieldEnd && fields[f].name != "" {
+		return fields[f].name
 	}
-	return fold(xxhash.Sum64(v))
+	return fmt.Sprintf("field %d", uint8(f))
 }
 
-func hashString(v string) uint32 {
-	if v == "" {
-		return 0
+// Listed tells whether the field's values are in the dictionary: they can be
+// searched by prefix and listed.
+func (f Field) Listed() bool { return f < fieldEnd && fields[f].shape == text }
+
+// ListedFields returns the names of the fields that are searched by prefix.
+func ListedFields() []string {
+	names := make([]string, numText)
+	for i, f := range textFields {
+		names[i] = f.String()
 	}
-	return fold(xxhash.Sum64String(v))
+	return names
 }
 
-func hashPair(source, target string) uint32 {
-	if source == "" && target == "" {
-		return 0
+// ParseField returns the field of a name; false where none has it.
+func ParseField(name string) (Field, bool) {
+	for f := range fields {
+		if name != "" && fields[f].name == name {
+			return Field(f), true
+		}
 	}
-	return fold(mix(xxhash.Sum64String(source)) + xxhash.Sum64String(target))
-}
-
-func hashRun(producer string, run *verify.Hash) uint32 {
-	return fold(mix(xxhash.Sum64String(producer)) + xxhash.Sum64(run[:]))
-}
-
-func hashNumber(n uint64) uint32 {
-	if n == 0 {
-		return 0
-	}
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], n)
-	return fold(xxhash.Sum64(b[:]))
-}
-
-// mix makes the order of two summed hashes count.
-func mix(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	return h ^ h>>29
+	return 0, false
 }

@@ -3,51 +3,114 @@ package index
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// Index is the index of one log. One goroutine adds; searches may run at any
-// time beside it.
+// Index is the index of one log. One goroutine adds, one maintains; searches may
+// run at any time beside them.
 type Index struct {
 	engine store.Engine
+	g      geometry
+	listed int                  // values of a field that a chunk may bring to the dictionary
 	tail   atomic.Pointer[tail] // the chunks before it are in tables
-	build  builder              // owned by the adding goroutine
+	merged atomic.Uint64        // merged tables, from the first: chunks before are gone or about to be
+	ripe   chan struct{}        // holds one while Maintain should look for chunks to merge
+
+	build  builder // owned by the adding goroutine, as what follows
+	values Values
+	known  known
 }
 
 // Open opens the index in a store. Entries from Position on must then be added.
 func Open(engine store.Engine) (*Index, error) {
-	x := &Index{engine: engine}
+	return open(engine, geometry{chunkBits, mergeBits}, maxListed)
+}
+
+func open(engine store.Engine, g geometry, listed int) (*Index, error) {
+	x := &Index{engine: engine, g: g, listed: listed, ripe: make(chan struct{}, 1), known: newKnown()}
+	chunks, merged, err := x.tables()
+	if errors.Is(err, ErrDamaged) {
+		chunks, merged = 0, 0
+		err = Remove(engine)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x.merged.Store(merged)
+	x.tail.Store(newTail(chunks<<g.chunk, 1<<g.chunk, listed, nil))
+	x.ripe <- struct{}{}
+	return x, nil
+}
+
+// Remove removes the index from a store: the next Open starts from entry 0.
+// Crash: it is gone, or all there.
+func Remove(engine store.Engine) error {
 	lo, hi := store.Index.Range()
-	chunks, sound := uint64(0), true
-	err := engine.ScanReverse(lo, hi, func(key, _ []byte) error {
-		if sound = len(key) == 11; sound {
-			last, err := store.Index.ParseKey(key[:9])
-			chunks, sound = last+1, err == nil
+	if err := engine.DeleteRange(lo, hi); err != nil {
+		return fmt.Errorf("removing the index: %w", err)
+	}
+	return nil
+}
+
+// tables returns how many chunks are in tables and how many merged tables there
+// are. ErrDamaged where the tables are no whole index of this version.
+func (x *Index) tables() (chunks, merged uint64, err error) {
+	if merged, err = x.count(1); err != nil {
+		return 0, 0, err
+	}
+	if chunks, err = x.count(0); err != nil {
+		return 0, 0, err
+	}
+	from := merged << x.g.merge
+	chunks = max(chunks, from)
+	var c []Chunk
+	for n := range merged {
+		if c, err = x.header(c[:0], x.g.mergedTable(n)); err != nil {
+			return 0, 0, err
 		}
+	}
+	for n := from; n < chunks; n++ {
+		if c, err = x.header(c[:0], x.g.chunkTable(n)); err != nil {
+			return 0, 0, err
+		}
+	}
+	return chunks, merged, x.strangers()
+}
+
+// count returns one more than the number of the last table of a level.
+func (x *Index) count(level uint8) (n uint64, err error) {
+	lo, hi := keyRange(level, 0, 1<<levelShift)
+	err = x.engine.ScanReverse(lo, hi, func(key, _ []byte) error {
+		if len(key) != 12 {
+			return fmt.Errorf("%w: key %x", ErrDamaged, key)
+		}
+		last, err := store.Index.ParseKey(key[:9])
+		if err != nil {
+			return err
+		}
+		n = last&(1<<levelShift-1) + 1
 		return store.ErrStop
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for the end of the index: %w", err)
+		return 0, fmt.Errorf("looking for the end of the index: %w", err)
 	}
-	if sound && chunks > 0 {
-		c, err := x.chunk(chunks - 1)
-		if err != nil && !errors.Is(err, ErrDamaged) {
-			return nil, err
+	return n, nil
+}
+
+// strangers returns ErrDamaged where keys stand between the levels and the
+// dictionary.
+func (x *Index) strangers() error {
+	_, lo := keyRange(1, 0, 1<<levelShift)
+	_, end := store.Index.Range()
+	for _, r := range [][2][]byte{{{byte(store.Index)}, store.Index.Key(0)}, {lo, {byte(store.Index), dictionaryLevel}}, {{byte(store.Index), dictionaryLevel, byte(fieldEnd)}, end}} {
+		if err := x.engine.Scan(r[0], r[1], func(key, _ []byte) error { return fmt.Errorf("%w: key %x", ErrDamaged, key) }); err != nil {
+			return err
 		}
-		sound = err == nil && c.Entries == ChunkLen
 	}
-	if !sound {
-		if err := engine.DeleteRange(lo, hi); err != nil {
-			return nil, fmt.Errorf("deleting an index of another version: %w", err)
-		}
-		chunks = 0
-	}
-	x.tail.Store(&tail{first: chunks * ChunkLen})
-	return x, nil
+	return nil
 }
 
 // Position is the number of entries, from the first, that are in tables: the
@@ -63,24 +126,24 @@ func (x *Index) Size() uint64 {
 // Add adds the entry at an index, which must be Size. ev may be nil, or zero,
 // where the body is no event. Nothing of the arguments is kept. The entry that
 // completes a chunk takes some milliseconds longer: its chunk is written. Crash:
-// the chunk is there, or its entries are added again.
+// the chunk and its new values are there, or its entries are added again.
 func (x *Index) Add(index uint64, e *verify.Entry, ev *verify.EventFields) error {
 	t := x.tail.Load()
 	n := t.n.Load()
 	if index != t.first+uint64(n) {
 		return fmt.Errorf("entry %d added to an index of %d", index, t.first+uint64(n))
 	}
-	if n == ChunkLen { // its load failed before
+	if n == 1<<x.g.chunk { // its load failed before
 		if err := x.persist(t); err != nil {
 			return err
 		}
 		return x.Add(index, e, ev)
 	}
-	if ev == nil {
-		ev = new(verify.EventFields)
+	if err := x.values.Read(e, ev); err != nil {
+		return fmt.Errorf("entry %d: %w", index, err)
 	}
-	t.add(e, ev)
-	if n+1 < ChunkLen {
+	t.add(&x.values, e.Head.LogTimeNS)
+	if n+1 < 1<<x.g.chunk {
 		return nil
 	}
 	return x.persist(t)
@@ -88,121 +151,66 @@ func (x *Index) Add(index uint64, e *verify.Entry, ev *verify.EventFields) error
 
 // persist writes the complete chunk and starts the next.
 func (x *Index) persist(t *tail) error {
-	if err := x.engine.Load(x.build.table(t)); err != nil {
-		return fmt.Errorf("writing chunk %d of the index: %w", t.first/ChunkLen, err)
+	c := t.complete()
+	number := t.first >> x.g.chunk
+	keys, err := x.newValues(t, c)
+	if err == nil {
+		err = x.engine.Load(withValues(x.build.table(x.g, t, c), number, keys))
 	}
-	x.tail.Store(&tail{first: t.first + ChunkLen})
-	return nil
-}
-
-// Candidates calls fn with the index of each entry in [lo, hi) that may satisfy
-// all terms, in order, until fn returns false. It looks at what had been added
-// when it was called. Without terms every entry is a candidate.
-func (x *Index) Candidates(terms []Term, lo, hi uint64, descending bool, fn func(index uint64) bool) error {
-	terms, err := normal(terms)
 	if err != nil {
-		return err
+		x.known = newKnown() // it may remember what is not there
+		return fmt.Errorf("writing chunk %d of the index: %w", number, err)
 	}
-	t := x.tail.Load()
-	hi = min(hi, t.first+uint64(t.n.Load()))
-	if lo >= hi {
-		return nil
-	}
-	first, last := lo/ChunkLen, (hi-1)/ChunkLen
-	s := &search{x: x, terms: terms, descending: descending, fn: fn}
-	for n := range last - first + 1 {
-		chunk := first + n
-		if descending {
-			chunk = last - n
-		}
-		start := chunk * ChunkLen
-		from, to := max(lo, start)-start, min(hi, start+ChunkLen)-start
-		more, err := s.chunk(t, chunk, int(from), int(to))
-		if err != nil || !more {
-			return err
+	x.tail.Store(newTail(t.first+1<<x.g.chunk, 1<<x.g.chunk, x.listed, t))
+	if (number+1)&(1<<x.g.merge-1) == 0 {
+		select {
+		case x.ripe <- struct{}{}:
+		default:
 		}
 	}
 	return nil
 }
 
-// normal drops the terms of empty values and puts those that narrow most first.
-func normal(terms []Term) ([]Term, error) {
-	out := make([]Term, 0, len(terms))
-	for _, t := range terms {
-		if t.Field == 0 || t.Field >= fieldEnd {
-			return nil, fmt.Errorf("search for unknown field %d", t.Field)
-		}
-		if t.Hash != 0 {
-			out = append(out, t)
-		}
+// tableOf returns the table that holds an entry below Position.
+func (x *Index) tableOf(index uint64) table {
+	if n := index >> (x.g.chunk + x.g.merge); n < x.merged.Load() {
+		return x.g.mergedTable(n)
 	}
-	slices.SortFunc(out, func(a, b Term) int { return int(a.Field) - int(b.Field) })
-	return out, nil
+	return x.g.chunkTable(index >> x.g.chunk)
 }
 
-// search is one call of Candidates.
-type search struct {
-	x          *Index
-	terms      []Term
-	descending bool
-	fn         func(index uint64) bool
-	found, one set
-}
-
-// chunk searches offsets [lo, hi) of a chunk and tells whether to go on.
-func (s *search) chunk(t *tail, chunk uint64, lo, hi int) (bool, error) {
-	start := chunk * ChunkLen
-	report := func(o int) bool { return s.fn(start + uint64(o)) }
-	if start == t.first {
-		return t.search(s.terms, lo, hi, s.descending, report), nil
-	}
-	for i := range s.found {
-		s.found[i] = ^uint64(0)
-	}
-	for _, term := range s.terms {
-		clear(s.one[:])
-		if err := lookUp(s.x.engine, chunk, term, &s.one); err != nil {
-			return false, err
-		}
-		if !s.found.and(&s.one) {
-			return true, nil
-		}
-	}
-	return s.found.each(lo, hi, s.descending, report), nil
+// gone tells whether a table may have been deleted for a merged one.
+func (x *Index) gone(t table) bool {
+	return t.level == 0 && t.number>>x.g.merge < x.merged.Load()
 }
 
 // Chunks calls fn for each chunk that overlaps [lo, hi), ascending, until it
-// returns false: whoever searches by time leaves out chunks that cannot match.
+// returns false.
 func (x *Index) Chunks(lo, hi uint64, fn func(Chunk) bool) error {
 	t := x.tail.Load()
 	newest := t.chunk()
 	hi = min(hi, t.first+uint64(newest.Entries))
-	if lo >= hi {
-		return nil
-	}
-	for start := lo - lo%ChunkLen; start < hi; start += ChunkLen {
-		c := newest
-		if start != t.first {
-			var err error
-			if c, err = x.chunk(start / ChunkLen); err != nil {
-				return err
-			}
-		}
-		if !fn(c) {
+	var chunks []Chunk
+	for lo < hi {
+		if lo >= t.first {
+			fn(newest)
 			return nil
 		}
+		tb := x.tableOf(lo)
+		var err error
+		chunks, err = x.header(chunks[:0], tb)
+		if x.gone(tb) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, c := range chunks {
+			if c.First < hi && lo < c.First+uint64(c.Entries) && !fn(c) {
+				return nil
+			}
+		}
+		lo = tb.end()
 	}
 	return nil
-}
-
-// chunk reads the header of a chunk in a table.
-func (x *Index) chunk(n uint64) (Chunk, error) {
-	b, err := x.engine.Get(append(store.Index.Key(n), 0, 0))
-	if errors.Is(err, store.ErrNotFound) {
-		return Chunk{}, fmt.Errorf("%w: chunk %d has no header", ErrDamaged, n)
-	}
-	if err != nil {
-		return Chunk{}, fmt.Errorf("reading chunk %d of the index: %w", n, err)
-	}
-	return parseHeader(b, n*ChunkLen)
 }
