@@ -128,6 +128,16 @@ func (c *Client) List(ctx context.Context, filter *apiv1.ListEntriesRequest, lim
 	}
 }
 
+// Values returns the values that a field has in the log, such as `actor`, and
+// that begin with a prefix: suggestions for a list, without proof.
+func (c *Client) Values(ctx context.Context, field, prefix string, limit int) (values []string, more bool, err error) {
+	r, err := c.queries().ListValues(ctx, &apiv1.ListValuesRequest{Field: field, Prefix: prefix, Limit: int32(min(limit, 1000))})
+	if err != nil {
+		return nil, false, queryError("listing values", err)
+	}
+	return r.Values, r.More, nil
+}
+
 // ReceiptFile is one receipt as kept on disk; it was checked.
 type ReceiptFile struct {
 	// Index in the log.

@@ -43,6 +43,7 @@ const (
 	ReasonNotFound        = "NOT_FOUND"           // no such entry or size
 	ReasonBadRequest      = "BAD_REQUEST"         // a field of the request is wrong
 	ReasonPageToken       = "BAD_PAGE_TOKEN"      // start the list again
+	ReasonTooBroad        = "TOO_BROAD"           // give more of the prefix
 	ReasonAnswerTooLarge  = "ANSWER_TOO_LARGE"    // ask for less at once
 	ReasonNotAllowed      = "NOT_ALLOWED"         // the identity may not use this listener
 	ReasonUnauthenticated = "UNAUTHENTICATED"     // no identity
@@ -89,6 +90,8 @@ func refusalOf(err error) (refusal, bool) {
 		shut     *ledger.ShutError
 		busy     *ledger.BusyError
 		fork     *ledger.ForkError
+		unasked  *ledger.QueryError
+		broad    *ledger.TooBroadError
 		carried  interface{ GRPCStatus() *status.Status } // by the transport: a message too large or malformed
 	)
 	switch {
@@ -120,6 +123,10 @@ func refusalOf(err error) (refusal, bool) {
 		return refuse(codes.FailedPrecondition, ReasonFork), true
 	case errors.Is(err, ledger.ErrNotFound):
 		return refuse(codes.NotFound, ReasonNotFound), true
+	case errors.As(err, &unasked):
+		return refuse(codes.InvalidArgument, ReasonBadRequest), true
+	case errors.As(err, &broad):
+		return refuse(codes.InvalidArgument, ReasonTooBroad), true
 	case errors.Is(err, identity.ErrExpired):
 		return refuse(codes.Unauthenticated, ReasonExpired), true
 	case errors.As(err, &carried):

@@ -40,6 +40,8 @@ func TestEveryErrorHasItsCodeAndReason(t *testing.T) {
 		{ledger.ErrBatchTooLarge, codes.InvalidArgument, server.ReasonBatchTooLarge},
 		{ledger.ErrOutcomeUnknown, codes.Unavailable, server.ReasonOutcomeUnknown},
 		{&ledger.ForkError{Reason: "larger"}, codes.FailedPrecondition, server.ReasonFork},
+		{&ledger.QueryError{Reason: "not listed"}, codes.InvalidArgument, server.ReasonBadRequest},
+		{&ledger.TooBroadError{Prefix: "a"}, codes.InvalidArgument, server.ReasonTooBroad},
 		{ledger.ErrNotFound, codes.NotFound, server.ReasonNotFound},
 		{&ledger.FaultError{Index: 5, Reason: "leaf"}, codes.DataLoss, server.ReasonFault},
 		{identity.ErrExpired, codes.Unauthenticated, server.ReasonExpired},

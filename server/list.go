@@ -101,7 +101,9 @@ func filterOf(r *apiv1.ListEntriesRequest) (ledger.ListFilter, error) {
 		}
 		*bound.to = ns
 	}
-	return f, nil
+	var err error
+	f.Where, err = matchesOf(r)
+	return f, err
 }
 
 // nanoseconds since the epoch; 0 for an unset time, which does not filter. The

@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/hex"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -130,7 +128,7 @@ func (s *query) proven(ctx context.Context, index uint64, c at) ([]byte, []verif
 
 // GetEvent implements QueryService.
 func (s *query) GetEvent(ctx context.Context, r *apiv1.GetEventRequest) (*apiv1.GetEventResponse, error) {
-	id, err := eventID(r.GetEventId())
+	id, err := idOf("event_id", r.GetEventId())
 	if err != nil {
 		return nil, err
 	}
@@ -161,21 +159,6 @@ func (s *query) GetEvent(ctx context.Context, r *apiv1.GetEventRequest) (*apiv1.
 		return nil, &requestError{codes.NotFound, ReasonNotFound, "no event has this id at tree size " + decimal(c.size)}
 	}
 	return answer, nil
-}
-
-// eventID parses the id of a request: text, or `hex:` and digits.
-func eventID(text string) ([]byte, error) {
-	id := []byte(text)
-	if digits, ok := strings.CutPrefix(text, "hex:"); ok {
-		var err error
-		if id, err = hex.DecodeString(digits); err != nil {
-			return nil, badRequest("event_id: after `hex:` come hex digits")
-		}
-	}
-	if len(id) == 0 || len(id) > 64 {
-		return nil, badRequest("event_id: %d bytes, an event id has 1 to 64", len(id))
-	}
-	return id, nil
 }
 
 // GetReceipts implements QueryService.

@@ -686,7 +686,65 @@ type ListEntriesRequest struct {
 	// Entries on a page: 1-1,000; 0: 100.
 	PageSize int32 `protobuf:"varint,9,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// next_page_token of the page before; pins tree size and filter.
-	PageToken     string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,10,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Source domain id, its begin.
+	SourcePrefix string `protobuf:"bytes,11,opt,name=source_prefix,json=sourcePrefix,proto3" json:"source_prefix,omitempty"`
+	// Target domain id, its begin.
+	TargetPrefix string `protobuf:"bytes,12,opt,name=target_prefix,json=targetPrefix,proto3" json:"target_prefix,omitempty"`
+	// Actor id; of an approval, the actor it is for.
+	Actor string `protobuf:"bytes,13,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Actor id, its begin. A prefix that over 1,024 values have is refused.
+	ActorPrefix string `protobuf:"bytes,14,opt,name=actor_prefix,json=actorPrefix,proto3" json:"actor_prefix,omitempty"`
+	// Operation as the service names it.
+	Operation string `protobuf:"bytes,15,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Operation, its begin.
+	OperationPrefix string `protobuf:"bytes,16,opt,name=operation_prefix,json=operationPrefix,proto3" json:"operation_prefix,omitempty"`
+	// Resource that was reached.
+	Resource string `protobuf:"bytes,17,opt,name=resource,proto3" json:"resource,omitempty"`
+	// Resource, its begin.
+	ResourcePrefix string `protobuf:"bytes,18,opt,name=resource_prefix,json=resourcePrefix,proto3" json:"resource_prefix,omitempty"`
+	// Producer: SPIFFE URI, or the log's origin.
+	Producer string `protobuf:"bytes,19,opt,name=producer,proto3" json:"producer,omitempty"`
+	// Producer, its begin.
+	ProducerPrefix string `protobuf:"bytes,20,opt,name=producer_prefix,json=producerPrefix,proto3" json:"producer_prefix,omitempty"`
+	// Who approved: of accesses, approvals and revocations.
+	Approver string `protobuf:"bytes,21,opt,name=approver,proto3" json:"approver,omitempty"`
+	// Approver, its begin.
+	ApproverPrefix string `protobuf:"bytes,22,opt,name=approver_prefix,json=approverPrefix,proto3" json:"approver_prefix,omitempty"`
+	// Ticket: of accesses, approvals and revocations.
+	Ticket string `protobuf:"bytes,23,opt,name=ticket,proto3" json:"ticket,omitempty"`
+	// Ticket, its begin.
+	TicketPrefix string `protobuf:"bytes,24,opt,name=ticket_prefix,json=ticketPrefix,proto3" json:"ticket_prefix,omitempty"`
+	// Purpose: of accesses and approvals.
+	Purpose string `protobuf:"bytes,25,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	// Purpose, its begin.
+	PurposePrefix string `protobuf:"bytes,26,opt,name=purpose_prefix,json=purposePrefix,proto3" json:"purpose_prefix,omitempty"`
+	// Grant that was used, or the approval's own id.
+	GrantId string `protobuf:"bytes,27,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
+	// Grant id, its begin.
+	GrantIdPrefix string `protobuf:"bytes,28,opt,name=grant_id_prefix,json=grantIdPrefix,proto3" json:"grant_id_prefix,omitempty"`
+	// Event id as text; ids that are not UTF-8 as `hex:` and hex digits.
+	EventId string `protobuf:"bytes,29,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	// Correlation id, as event_id.
+	CorrelationId string `protobuf:"bytes,30,opt,name=correlation_id,json=correlationId,proto3" json:"correlation_id,omitempty"`
+	// Credential fingerprint (HMAC-SHA-256), 64 hex digits.
+	Credential string `protobuf:"bytes,31,opt,name=credential,proto3" json:"credential,omitempty"`
+	// Run id, 64 hex digits.
+	Run string `protobuf:"bytes,32,opt,name=run,proto3" json:"run,omitempty"`
+	// Class of the operation.
+	ActionClass v1.ActionClass `protobuf:"varint,33,opt,name=action_class,json=actionClass,proto3,enum=daybook.v1.ActionClass" json:"action_class,omitempty"`
+	// What the authorization point decided.
+	Decision v1.Decision `protobuf:"varint,34,opt,name=decision,proto3,enum=daybook.v1.Decision" json:"decision,omitempty"`
+	// The ledger's verdict.
+	Verdict v1.Verdict `protobuf:"varint,35,opt,name=verdict,proto3,enum=daybook.v1.Verdict" json:"verdict,omitempty"`
+	// What became of the access.
+	Outcome v1.OutcomeResult `protobuf:"varint,36,opt,name=outcome,proto3,enum=daybook.v1.OutcomeResult" json:"outcome,omitempty"`
+	// How the source is known.
+	SourceProof v1.SourceProof `protobuf:"varint,37,opt,name=source_proof,json=sourceProof,proto3,enum=daybook.v1.SourceProof" json:"source_proof,omitempty"`
+	// Type of an alert.
+	AlertType v1.AlertType `protobuf:"varint,38,opt,name=alert_type,json=alertType,proto3,enum=daybook.v1.AlertType" json:"alert_type,omitempty"`
+	// Late accesses only.
+	Late          bool `protobuf:"varint,39,opt,name=late,proto3" json:"late,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -791,6 +849,209 @@ func (x *ListEntriesRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListEntriesRequest) GetSourcePrefix() string {
+	if x != nil {
+		return x.SourcePrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetTargetPrefix() string {
+	if x != nil {
+		return x.TargetPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetActorPrefix() string {
+	if x != nil {
+		return x.ActorPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetOperation() string {
+	if x != nil {
+		return x.Operation
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetOperationPrefix() string {
+	if x != nil {
+		return x.OperationPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetResourcePrefix() string {
+	if x != nil {
+		return x.ResourcePrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetProducer() string {
+	if x != nil {
+		return x.Producer
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetProducerPrefix() string {
+	if x != nil {
+		return x.ProducerPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetApprover() string {
+	if x != nil {
+		return x.Approver
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetApproverPrefix() string {
+	if x != nil {
+		return x.ApproverPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetTicket() string {
+	if x != nil {
+		return x.Ticket
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetTicketPrefix() string {
+	if x != nil {
+		return x.TicketPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetPurposePrefix() string {
+	if x != nil {
+		return x.PurposePrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetGrantId() string {
+	if x != nil {
+		return x.GrantId
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetGrantIdPrefix() string {
+	if x != nil {
+		return x.GrantIdPrefix
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetEventId() string {
+	if x != nil {
+		return x.EventId
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetCorrelationId() string {
+	if x != nil {
+		return x.CorrelationId
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetActionClass() v1.ActionClass {
+	if x != nil {
+		return x.ActionClass
+	}
+	return v1.ActionClass(0)
+}
+
+func (x *ListEntriesRequest) GetDecision() v1.Decision {
+	if x != nil {
+		return x.Decision
+	}
+	return v1.Decision(0)
+}
+
+func (x *ListEntriesRequest) GetVerdict() v1.Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return v1.Verdict(0)
+}
+
+func (x *ListEntriesRequest) GetOutcome() v1.OutcomeResult {
+	if x != nil {
+		return x.Outcome
+	}
+	return v1.OutcomeResult(0)
+}
+
+func (x *ListEntriesRequest) GetSourceProof() v1.SourceProof {
+	if x != nil {
+		return x.SourceProof
+	}
+	return v1.SourceProof(0)
+}
+
+func (x *ListEntriesRequest) GetAlertType() v1.AlertType {
+	if x != nil {
+		return x.AlertType
+	}
+	return v1.AlertType(0)
+}
+
+func (x *ListEntriesRequest) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
 // ListEntriesResponse is one page.
 type ListEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -855,6 +1116,135 @@ func (x *ListEntriesResponse) GetTreeSize() uint64 {
 	return 0
 }
 
+// ListValuesRequest asks for the values of a field.
+type ListValuesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Field: source, target, actor, operation, resource, producer, approver,
+	// ticket, purpose or grant_id.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// What the values begin with; empty: all.
+	Prefix string `protobuf:"bytes,2,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Most values: 1-1,000; 0: 20.
+	Limit         int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListValuesRequest) Reset() {
+	*x = ListValuesRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListValuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListValuesRequest) ProtoMessage() {}
+
+func (x *ListValuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListValuesRequest.ProtoReflect.Descriptor instead.
+func (*ListValuesRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListValuesRequest) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ListValuesRequest) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *ListValuesRequest) GetLimit() int32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ListValuesResponse holds values, ascending by their bytes.
+type ListValuesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The values; one of over 400 bytes is cut there.
+	Values []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	// There are more.
+	More bool `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	// Tree size whose entries the values are from at least.
+	TreeSize      uint64 `protobuf:"varint,3,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListValuesResponse) Reset() {
+	*x = ListValuesResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListValuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListValuesResponse) ProtoMessage() {}
+
+func (x *ListValuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListValuesResponse.ProtoReflect.Descriptor instead.
+func (*ListValuesResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListValuesResponse) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ListValuesResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *ListValuesResponse) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
 // GetCheckpointRequest names a checkpoint.
 type GetCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -866,7 +1256,7 @@ type GetCheckpointRequest struct {
 
 func (x *GetCheckpointRequest) Reset() {
 	*x = GetCheckpointRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[7]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1268,7 @@ func (x *GetCheckpointRequest) String() string {
 func (*GetCheckpointRequest) ProtoMessage() {}
 
 func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[7]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1281,7 @@ func (x *GetCheckpointRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointRequest.ProtoReflect.Descriptor instead.
 func (*GetCheckpointRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{7}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetCheckpointRequest) GetSize() uint64 {
@@ -920,7 +1310,7 @@ type GetCheckpointResponse struct {
 
 func (x *GetCheckpointResponse) Reset() {
 	*x = GetCheckpointResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[8]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1322,7 @@ func (x *GetCheckpointResponse) String() string {
 func (*GetCheckpointResponse) ProtoMessage() {}
 
 func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[8]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -945,7 +1335,7 @@ func (x *GetCheckpointResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCheckpointResponse.ProtoReflect.Descriptor instead.
 func (*GetCheckpointResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{8}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetCheckpointResponse) GetCheckpoint() []byte {
@@ -996,7 +1386,7 @@ type GetConsistencyProofRequest struct {
 
 func (x *GetConsistencyProofRequest) Reset() {
 	*x = GetConsistencyProofRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[9]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1398,7 @@ func (x *GetConsistencyProofRequest) String() string {
 func (*GetConsistencyProofRequest) ProtoMessage() {}
 
 func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[9]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1411,7 @@ func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{9}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetConsistencyProofRequest) GetFirst() uint64 {
@@ -1051,7 +1441,7 @@ type GetConsistencyProofResponse struct {
 
 func (x *GetConsistencyProofResponse) Reset() {
 	*x = GetConsistencyProofResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[10]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1063,7 +1453,7 @@ func (x *GetConsistencyProofResponse) String() string {
 func (*GetConsistencyProofResponse) ProtoMessage() {}
 
 func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[10]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1076,7 +1466,7 @@ func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{10}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetConsistencyProofResponse) GetProof() []byte {
@@ -1106,7 +1496,7 @@ type GetReceiptsRequest struct {
 
 func (x *GetReceiptsRequest) Reset() {
 	*x = GetReceiptsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1508,7 @@ func (x *GetReceiptsRequest) String() string {
 func (*GetReceiptsRequest) ProtoMessage() {}
 
 func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1521,7 @@ func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{11}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetReceiptsRequest) GetIndexes() []uint64 {
@@ -1159,7 +1549,7 @@ type GetReceiptsResponse struct {
 
 func (x *GetReceiptsResponse) Reset() {
 	*x = GetReceiptsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1561,7 @@ func (x *GetReceiptsResponse) String() string {
 func (*GetReceiptsResponse) ProtoMessage() {}
 
 func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1574,7 @@ func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{12}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetReceiptsResponse) GetReceipts() []*ReceiptFile {
@@ -1209,7 +1599,7 @@ type ReceiptFile struct {
 
 func (x *ReceiptFile) Reset() {
 	*x = ReceiptFile{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1611,7 @@ func (x *ReceiptFile) String() string {
 func (*ReceiptFile) ProtoMessage() {}
 
 func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1624,7 @@ func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptFile.ProtoReflect.Descriptor instead.
 func (*ReceiptFile) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{13}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ReceiptFile) GetIndex() uint64 {
@@ -1271,7 +1661,7 @@ type IndexRange struct {
 
 func (x *IndexRange) Reset() {
 	*x = IndexRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1673,7 @@ func (x *IndexRange) String() string {
 func (*IndexRange) ProtoMessage() {}
 
 func (x *IndexRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1686,7 @@ func (x *IndexRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IndexRange.ProtoReflect.Descriptor instead.
 func (*IndexRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{14}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *IndexRange) GetFirstIndex() uint64 {
@@ -1326,7 +1716,7 @@ type GetReceiptBatchRequest struct {
 
 func (x *GetReceiptBatchRequest) Reset() {
 	*x = GetReceiptBatchRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1728,7 @@ func (x *GetReceiptBatchRequest) String() string {
 func (*GetReceiptBatchRequest) ProtoMessage() {}
 
 func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1741,7 @@ func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{15}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetReceiptBatchRequest) GetRanges() []*IndexRange {
@@ -1382,7 +1772,7 @@ type GetReceiptBatchResponse struct {
 
 func (x *GetReceiptBatchResponse) Reset() {
 	*x = GetReceiptBatchResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1784,7 @@ func (x *GetReceiptBatchResponse) String() string {
 func (*GetReceiptBatchResponse) ProtoMessage() {}
 
 func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1797,7 @@ func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetReceiptBatchResponse) GetRanges() []*ProvenRange {
@@ -1439,7 +1829,7 @@ type ProvenRange struct {
 
 func (x *ProvenRange) Reset() {
 	*x = ProvenRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1841,7 @@ func (x *ProvenRange) String() string {
 func (*ProvenRange) ProtoMessage() {}
 
 func (x *ProvenRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1854,7 @@ func (x *ProvenRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvenRange.ProtoReflect.Descriptor instead.
 func (*ProvenRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ProvenRange) GetFirstIndex() uint64 {
@@ -1539,7 +1929,7 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x0fGetEventRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\"N\n" +
 	"\x10GetEventResponse\x12:\n" +
-	"\aentries\x18\x01 \x03(\v2 .daybook.api.v1.GetEntryResponseR\aentries\"\xc4\x03\n" +
+	"\aentries\x18\x01 \x03(\v2 .daybook.api.v1.GetEntryResponseR\aentries\"\xec\v\n" +
 	"\x12ListEntriesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12$\n" +
@@ -1553,10 +1943,50 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\tpage_size\x18\t \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\n" +
-	" \x01(\tR\tpageToken\"\x8f\x01\n" +
+	" \x01(\tR\tpageToken\x12#\n" +
+	"\rsource_prefix\x18\v \x01(\tR\fsourcePrefix\x12#\n" +
+	"\rtarget_prefix\x18\f \x01(\tR\ftargetPrefix\x12\x14\n" +
+	"\x05actor\x18\r \x01(\tR\x05actor\x12!\n" +
+	"\factor_prefix\x18\x0e \x01(\tR\vactorPrefix\x12\x1c\n" +
+	"\toperation\x18\x0f \x01(\tR\toperation\x12)\n" +
+	"\x10operation_prefix\x18\x10 \x01(\tR\x0foperationPrefix\x12\x1a\n" +
+	"\bresource\x18\x11 \x01(\tR\bresource\x12'\n" +
+	"\x0fresource_prefix\x18\x12 \x01(\tR\x0eresourcePrefix\x12\x1a\n" +
+	"\bproducer\x18\x13 \x01(\tR\bproducer\x12'\n" +
+	"\x0fproducer_prefix\x18\x14 \x01(\tR\x0eproducerPrefix\x12\x1a\n" +
+	"\bapprover\x18\x15 \x01(\tR\bapprover\x12'\n" +
+	"\x0fapprover_prefix\x18\x16 \x01(\tR\x0eapproverPrefix\x12\x16\n" +
+	"\x06ticket\x18\x17 \x01(\tR\x06ticket\x12#\n" +
+	"\rticket_prefix\x18\x18 \x01(\tR\fticketPrefix\x12\x18\n" +
+	"\apurpose\x18\x19 \x01(\tR\apurpose\x12%\n" +
+	"\x0epurpose_prefix\x18\x1a \x01(\tR\rpurposePrefix\x12\x19\n" +
+	"\bgrant_id\x18\x1b \x01(\tR\agrantId\x12&\n" +
+	"\x0fgrant_id_prefix\x18\x1c \x01(\tR\rgrantIdPrefix\x12\x19\n" +
+	"\bevent_id\x18\x1d \x01(\tR\aeventId\x12%\n" +
+	"\x0ecorrelation_id\x18\x1e \x01(\tR\rcorrelationId\x12\x1e\n" +
+	"\n" +
+	"credential\x18\x1f \x01(\tR\n" +
+	"credential\x12\x10\n" +
+	"\x03run\x18  \x01(\tR\x03run\x12:\n" +
+	"\faction_class\x18! \x01(\x0e2\x17.daybook.v1.ActionClassR\vactionClass\x120\n" +
+	"\bdecision\x18\" \x01(\x0e2\x14.daybook.v1.DecisionR\bdecision\x12-\n" +
+	"\averdict\x18# \x01(\x0e2\x13.daybook.v1.VerdictR\averdict\x123\n" +
+	"\aoutcome\x18$ \x01(\x0e2\x19.daybook.v1.OutcomeResultR\aoutcome\x12:\n" +
+	"\fsource_proof\x18% \x01(\x0e2\x17.daybook.v1.SourceProofR\vsourceProof\x124\n" +
+	"\n" +
+	"alert_type\x18& \x01(\x0e2\x15.daybook.v1.AlertTypeR\talertType\x12\x12\n" +
+	"\x04late\x18' \x01(\bR\x04late\"\x8f\x01\n" +
 	"\x13ListEntriesResponse\x123\n" +
 	"\aentries\x18\x01 \x03(\v2\x19.daybook.api.v1.EntryViewR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1b\n" +
+	"\ttree_size\x18\x03 \x01(\x04R\btreeSize\"W\n" +
+	"\x11ListValuesRequest\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
+	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\"]\n" +
+	"\x12ListValuesResponse\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\x12\x1b\n" +
 	"\ttree_size\x18\x03 \x01(\x04R\btreeSize\"*\n" +
 	"\x14GetCheckpointRequest\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\"\xa7\x01\n" +
@@ -1602,11 +2032,13 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\vfirst_index\x18\x01 \x01(\x04R\n" +
 	"firstIndex\x12\x18\n" +
 	"\aentries\x18\x02 \x03(\fR\aentries\x12\x14\n" +
-	"\x05proof\x18\x03 \x01(\fR\x05proof2\xdc\x06\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof2\xd0\a\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
-	"\vListEntries\x12\".daybook.api.v1.ListEntriesRequest\x1a#.daybook.api.v1.ListEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/entries\x90\x02\x01\x12w\n" +
+	"\vListEntries\x12\".daybook.api.v1.ListEntriesRequest\x1a#.daybook.api.v1.ListEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/entries\x90\x02\x01\x12r\n" +
+	"\n" +
+	"ListValues\x12!.daybook.api.v1.ListValuesRequest\x1a\".daybook.api.v1.ListValuesResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/values/{field}\x90\x02\x01\x12w\n" +
 	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x8a\x01\n" +
 	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12o\n" +
 	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01\x12\x84\x01\n" +
@@ -1626,7 +2058,7 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_query_proto_rawDescData
 }
 
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*EntryView)(nil),                   // 0: daybook.api.v1.EntryView
 	(*GetEntryRequest)(nil),             // 1: daybook.api.v1.GetEntryRequest
@@ -1635,96 +2067,112 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*GetEventResponse)(nil),            // 4: daybook.api.v1.GetEventResponse
 	(*ListEntriesRequest)(nil),          // 5: daybook.api.v1.ListEntriesRequest
 	(*ListEntriesResponse)(nil),         // 6: daybook.api.v1.ListEntriesResponse
-	(*GetCheckpointRequest)(nil),        // 7: daybook.api.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),       // 8: daybook.api.v1.GetCheckpointResponse
-	(*GetConsistencyProofRequest)(nil),  // 9: daybook.api.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 10: daybook.api.v1.GetConsistencyProofResponse
-	(*GetReceiptsRequest)(nil),          // 11: daybook.api.v1.GetReceiptsRequest
-	(*GetReceiptsResponse)(nil),         // 12: daybook.api.v1.GetReceiptsResponse
-	(*ReceiptFile)(nil),                 // 13: daybook.api.v1.ReceiptFile
-	(*IndexRange)(nil),                  // 14: daybook.api.v1.IndexRange
-	(*GetReceiptBatchRequest)(nil),      // 15: daybook.api.v1.GetReceiptBatchRequest
-	(*GetReceiptBatchResponse)(nil),     // 16: daybook.api.v1.GetReceiptBatchResponse
-	(*ProvenRange)(nil),                 // 17: daybook.api.v1.ProvenRange
-	(*v1.BatchHead)(nil),                // 18: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 19: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 20: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 21: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 22: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 23: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 24: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 25: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 26: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 27: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 28: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 29: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 30: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 31: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 32: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 33: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 34: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 35: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 36: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 37: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 38: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 39: daybook.v1.Part
-	(v1.Kind)(0),                        // 40: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 41: google.protobuf.Timestamp
+	(*ListValuesRequest)(nil),           // 7: daybook.api.v1.ListValuesRequest
+	(*ListValuesResponse)(nil),          // 8: daybook.api.v1.ListValuesResponse
+	(*GetCheckpointRequest)(nil),        // 9: daybook.api.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),       // 10: daybook.api.v1.GetCheckpointResponse
+	(*GetConsistencyProofRequest)(nil),  // 11: daybook.api.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 12: daybook.api.v1.GetConsistencyProofResponse
+	(*GetReceiptsRequest)(nil),          // 13: daybook.api.v1.GetReceiptsRequest
+	(*GetReceiptsResponse)(nil),         // 14: daybook.api.v1.GetReceiptsResponse
+	(*ReceiptFile)(nil),                 // 15: daybook.api.v1.ReceiptFile
+	(*IndexRange)(nil),                  // 16: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 17: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 18: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 19: daybook.api.v1.ProvenRange
+	(*v1.BatchHead)(nil),                // 20: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 21: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 22: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 23: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 24: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 25: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 26: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 27: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 28: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 29: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 30: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 31: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 32: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 33: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 34: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 35: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 36: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 37: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 38: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 39: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 40: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 41: daybook.v1.Part
+	(v1.Kind)(0),                        // 42: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 44: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 45: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 46: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 47: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 48: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 49: daybook.v1.AlertType
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	18, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	19, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	20, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	21, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	22, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	23, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	24, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	25, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	26, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	27, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	28, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	29, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	30, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	31, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	32, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	33, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	34, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	35, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	36, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	37, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	38, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	39, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	20, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	21, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	22, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	23, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	24, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	25, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	26, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	27, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	28, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	29, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	30, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	31, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	32, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	33, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	34, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	35, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	36, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	37, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	38, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	39, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	40, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	41, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
 	0,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
 	2,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	40, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	41, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	41, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	41, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	41, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	0,  // 29: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	41, // 30: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	13, // 31: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	14, // 32: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	17, // 33: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	1,  // 34: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	3,  // 35: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	5,  // 36: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	7,  // 37: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	9,  // 38: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	11, // 39: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	15, // 40: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	2,  // 41: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	4,  // 42: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	6,  // 43: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	8,  // 44: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	10, // 45: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	12, // 46: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	16, // 47: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	41, // [41:48] is the sub-list for method output_type
-	34, // [34:41] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	42, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	43, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	43, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	43, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	43, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	44, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	45, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	46, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	47, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	48, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	49, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	0,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
+	43, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	15, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	16, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	19, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	1,  // 40: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	3,  // 41: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	5,  // 42: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	7,  // 43: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	9,  // 44: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	11, // 45: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	13, // 46: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	17, // 47: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	2,  // 48: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	4,  // 49: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	6,  // 50: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	8,  // 51: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	10, // 52: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	12, // 53: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	14, // 54: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	18, // 55: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	48, // [48:56] is the sub-list for method output_type
+	40, // [40:48] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -1760,7 +2208,7 @@ func file_daybook_api_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

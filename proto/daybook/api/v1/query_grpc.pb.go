@@ -22,6 +22,7 @@ const (
 	QueryService_GetEntry_FullMethodName            = "/daybook.api.v1.QueryService/GetEntry"
 	QueryService_GetEvent_FullMethodName            = "/daybook.api.v1.QueryService/GetEvent"
 	QueryService_ListEntries_FullMethodName         = "/daybook.api.v1.QueryService/ListEntries"
+	QueryService_ListValues_FullMethodName          = "/daybook.api.v1.QueryService/ListValues"
 	QueryService_GetCheckpoint_FullMethodName       = "/daybook.api.v1.QueryService/GetCheckpoint"
 	QueryService_GetConsistencyProof_FullMethodName = "/daybook.api.v1.QueryService/GetConsistencyProof"
 	QueryService_GetReceipts_FullMethodName         = "/daybook.api.v1.QueryService/GetReceipts"
@@ -39,8 +40,10 @@ type QueryServiceClient interface {
 	GetEntry(ctx context.Context, in *GetEntryRequest, opts ...grpc.CallOption) (*GetEntryResponse, error)
 	// Returns every entry whose event has the id: ids are not unique.
 	GetEvent(ctx context.Context, in *GetEventRequest, opts ...grpc.CallOption) (*GetEventResponse, error)
-	// Lists entries by pair, kind and time, page by page at one tree size.
+	// Lists entries by indexed fields and time, page by page at one tree size.
 	ListEntries(ctx context.Context, in *ListEntriesRequest, opts ...grpc.CallOption) (*ListEntriesResponse, error)
+	// Returns the values that a field has in the log: what to search it for.
+	ListValues(ctx context.Context, in *ListValuesRequest, opts ...grpc.CallOption) (*ListValuesResponse, error)
 	// Returns the newest checkpoint, or that of any past size.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
 	// Returns the consistency proof between two sizes.
@@ -85,6 +88,16 @@ func (c *queryServiceClient) ListEntries(ctx context.Context, in *ListEntriesReq
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListEntriesResponse)
 	err := c.cc.Invoke(ctx, QueryService_ListEntries_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) ListValues(ctx context.Context, in *ListValuesRequest, opts ...grpc.CallOption) (*ListValuesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListValuesResponse)
+	err := c.cc.Invoke(ctx, QueryService_ListValues_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +155,10 @@ type QueryServiceServer interface {
 	GetEntry(context.Context, *GetEntryRequest) (*GetEntryResponse, error)
 	// Returns every entry whose event has the id: ids are not unique.
 	GetEvent(context.Context, *GetEventRequest) (*GetEventResponse, error)
-	// Lists entries by pair, kind and time, page by page at one tree size.
+	// Lists entries by indexed fields and time, page by page at one tree size.
 	ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error)
+	// Returns the values that a field has in the log: what to search it for.
+	ListValues(context.Context, *ListValuesRequest) (*ListValuesResponse, error)
 	// Returns the newest checkpoint, or that of any past size.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
 	// Returns the consistency proof between two sizes.
@@ -172,6 +187,9 @@ func (UnimplementedQueryServiceServer) GetEvent(context.Context, *GetEventReques
 }
 func (UnimplementedQueryServiceServer) ListEntries(context.Context, *ListEntriesRequest) (*ListEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEntries not implemented")
+}
+func (UnimplementedQueryServiceServer) ListValues(context.Context, *ListValuesRequest) (*ListValuesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListValues not implemented")
 }
 func (UnimplementedQueryServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
@@ -256,6 +274,24 @@ func _QueryService_ListEntries_Handler(srv interface{}, ctx context.Context, dec
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QueryServiceServer).ListEntries(ctx, req.(*ListEntriesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_ListValues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListValuesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).ListValues(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_ListValues_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).ListValues(ctx, req.(*ListValuesRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -350,6 +386,10 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListEntries",
 			Handler:    _QueryService_ListEntries_Handler,
+		},
+		{
+			MethodName: "ListValues",
+			Handler:    _QueryService_ListValues_Handler,
 		},
 		{
 			MethodName: "GetCheckpoint",
