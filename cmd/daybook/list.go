@@ -11,29 +11,27 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/daybook-ledger/daybook/client"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
-	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 )
-
-// A listFilter holds the flags of `daybook list`.
-type listFilter struct {
-	source, target, kind                   string
-	since, until, loggedSince, loggedUntil string
-	ascending                              bool
-	limit                                  int
-}
 
 func newListCommand() *cobra.Command {
 	var conn connection
-	var f listFilter
+	f := newListFilter()
 	var asJSON bool
+	var values, prefix string
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List entries by pair, kind and time, newest first",
+		Short: "List entries by any indexed field and time, newest first",
+		Long: `List the entries that satisfy every flag, newest first. A field of text is
+searched by its whole value or, with the flag that ends in -prefix, by its begin.
+What values a field has is told by --values.`,
 		Example: `  daybook list --source web --target prod-db --since 2026-11-01
-  daybook list --kind alert --limit 20
+  daybook list --actor alice@broker.example --decision denied
+  daybook list --actor-prefix alice@ --verdict undeclared --late
+  daybook list --ticket CHG-004711 --kind approval
+  daybook list --values actor --prefix ali
   daybook list --ascending --json | jq '.entries[].place.verdict'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -41,11 +39,17 @@ func newListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if prefix != "" && values == "" {
+				return usagef("--prefix goes with --values; to search by a prefix use a flag such as --actor-prefix")
+			}
 			c, err := conn.dial(cmd, nil)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
+			if values != "" {
+				return printValues(cmd, c, values, prefix, f.limit, asJSON)
+			}
 			var views []*apiv1.EntryView
 			size, err := c.List(cmd.Context(), request, f.limit, func(v *apiv1.EntryView) bool {
 				views = append(views, v)
@@ -61,50 +65,31 @@ func newListCommand() *cobra.Command {
 		},
 	}
 	conn.flags(cmd)
-	fl := cmd.Flags()
-	fl.StringVar(&f.source, "source", "", "source domain `id`")
-	fl.StringVar(&f.target, "target", "", "target domain `id`")
-	fl.StringVar(&f.kind, "kind", "", "kind: access, declined, gap, run-opened, alert, activity, ...")
-	fl.StringVar(&f.since, "since", "", "accesses that occurred at or after this `time` (RFC 3339, or a date in UTC)")
-	fl.StringVar(&f.until, "until", "", "accesses that occurred before this `time`")
-	fl.StringVar(&f.loggedSince, "logged-since", "", "entries logged at or after this `time`")
-	fl.StringVar(&f.loggedUntil, "logged-until", "", "entries logged before this `time`")
-	fl.BoolVar(&f.ascending, "ascending", false, "oldest first")
-	fl.IntVar(&f.limit, "limit", 100, "most entries; 0: all")
-	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
+	f.flags(cmd.Flags())
+	cmd.Flags().StringVar(&values, "values", "", "list the values of a `field` instead: actor, source, target, operation, resource, producer, approver, ticket, purpose, grant-id")
+	cmd.Flags().StringVar(&prefix, "prefix", "", "with --values: those that begin with this `text`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
-func (f *listFilter) request() (*apiv1.ListEntriesRequest, error) {
-	r := &apiv1.ListEntriesRequest{Source: f.source, Target: f.target, Ascending: f.ascending}
-	if f.limit < 0 {
-		return nil, usagef("--limit %d: want 0 or more", f.limit)
+// printValues prints what a field can be searched for.
+func printValues(cmd *cobra.Command, c *client.Client, field, prefix string, limit int, asJSON bool) error {
+	values, more, err := c.Values(cmd.Context(), strings.ReplaceAll(field, "-", "_"), prefix, limit)
+	if err != nil {
+		return err
 	}
-	if f.limit > 0 {
-		r.PageSize = int32(min(f.limit, 1000))
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), map[string]any{"values": append([]string{}, values...), "more": more})
 	}
-	if f.kind != "" {
-		n, ok := daybookv1.Kind_value["KIND_"+strings.ToUpper(strings.ReplaceAll(f.kind, "-", "_"))]
-		if !ok || n == 0 {
-			return nil, usagef("--kind %q is no kind", f.kind)
+	for _, v := range values {
+		if _, err := fmt.Fprintln(cmd.OutOrStdout(), v); err != nil {
+			return err
 		}
-		r.Kind = daybookv1.Kind(n)
 	}
-	for _, t := range []struct {
-		name, text string
-		to         **timestamppb.Timestamp
-	}{{"since", f.since, &r.OccurredFrom}, {"until", f.until, &r.OccurredUntil},
-		{"logged-since", f.loggedSince, &r.LoggedFrom}, {"logged-until", f.loggedUntil, &r.LoggedUntil}} {
-		if t.text == "" {
-			continue
-		}
-		at, err := parseTime(t.text)
-		if err != nil {
-			return nil, usagef("--%s %q: want a date such as 2026-11-01 or a time such as 2026-11-01T09:30:00Z", t.name, t.text)
-		}
-		*t.to = timestamppb.New(at)
+	if more {
+		fmt.Fprintln(cmd.ErrOrStderr(), "daybook: there are more: give a longer --prefix or a higher --limit")
 	}
-	return r, nil
+	return nil
 }
 
 func parseTime(text string) (time.Time, error) {

@@ -138,6 +138,24 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
+// TestReindexWantsTheServerStopped rebuilds the index of a stopped log only, and
+// leaves a log that is served as it was.
+func TestReindexWantsTheServerStopped(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "log")
+	s, stop := serving(t, dir, true)
+	s.settle(t)
+	wantExit(t, 1, "stop it", "reindex", "--data", dir)
+	stop()
+	var report reindexReport
+	if err := json.Unmarshal([]byte(wantExit(t, 0, "", "reindex", "--data", dir, "--json")), &report); err != nil || report.Entries == 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if out := wantExit(t, 0, "", "reindex", "--data", dir); !strings.Contains(out, "built anew") {
+		t.Errorf("reindex says %q", out)
+	}
+	wantExit(t, 0, "", "fsck", "--data", dir)
+}
+
 // TestStatusAndFsckServedAndStopped asks both ways and gets the same answers.
 func TestStatusAndFsckServedAndStopped(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "log")
