@@ -134,9 +134,9 @@ func parseHeader(dst []Chunk, b []byte, t table) ([]Chunk, error) {
 	return dst, nil
 }
 
-// header reads the chunks of a table.
-func (x *Index) header(dst []Chunk, t table) ([]Chunk, error) {
-	b, err := x.engine.Get(t.headerKey())
+// header appends the chunks of a table to dst.
+func header(from rowReader, dst []Chunk, t table) ([]Chunk, error) {
+	b, err := from.Get(t.headerKey())
 	if errors.Is(err, store.ErrNotFound) {
 		return dst, fmt.Errorf("%w: %v has no header", ErrDamaged, t)
 	}

@@ -68,12 +68,12 @@ func (x *Index) tables() (chunks, merged uint64, err error) {
 	chunks = max(chunks, from)
 	var c []Chunk
 	for n := range merged {
-		if c, err = x.header(c[:0], x.g.mergedTable(n)); err != nil {
+		if c, err = header(x.engine, c[:0], x.g.mergedTable(n)); err != nil {
 			return 0, 0, err
 		}
 	}
 	for n := from; n < chunks; n++ {
-		if c, err = x.header(c[:0], x.g.chunkTable(n)); err != nil {
+		if c, err = header(x.engine, c[:0], x.g.chunkTable(n)); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -198,7 +198,7 @@ func (x *Index) Chunks(lo, hi uint64, fn func(Chunk) bool) error {
 		}
 		tb := x.tableOf(lo)
 		var err error
-		chunks, err = x.header(chunks[:0], tb)
+		chunks, err = header(x.engine, chunks[:0], tb)
 		if x.gone(tb) {
 			continue
 		}

@@ -96,22 +96,28 @@ type mergedList struct {
 // errEnded makes a load fail, so that an incomplete table is never there.
 var errEnded = []byte{}
 
+// rowReader is where chunks are read from: a store, or memory.
+type rowReader interface {
+	Get(key []byte) ([]byte, error)
+	Scan(lo, hi []byte, fn func(key, value []byte) error) error
+}
+
 // rows yields the keys and values of the table, ascending. Where m.err is set
 // the last pair is one that no store takes.
 func (m *merger) rows(ctx context.Context, x *Index, t table) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		m.err = m.write(ctx, x, t, yield)
+		m.err = m.write(ctx, x.engine, x.g, t, yield)
 		if m.err != nil {
 			yield(errEnded, nil)
 		}
 	}
 }
 
-func (m *merger) write(ctx context.Context, x *Index, t table, yield func(key, value []byte) bool) error {
+func (m *merger) write(ctx context.Context, from rowReader, g geometry, t table, yield func(key, value []byte) bool) error {
 	var chunks []Chunk
 	for i := range t.chunks {
 		var err error
-		if chunks, err = x.header(chunks, x.g.chunkTable(t.number<<x.g.merge+uint64(i))); err != nil {
+		if chunks, err = header(from, chunks, g.chunkTable(t.number<<g.merge+uint64(i))); err != nil {
 			return err
 		}
 	}
@@ -128,11 +134,11 @@ func (m *merger) write(ctx context.Context, x *Index, t table, yield func(key, v
 		}
 		m.lists, m.arena, m.b.pairs = m.lists[:0], m.arena[:0], m.b.pairs[:0]
 		for i := range t.chunks {
-			if err := m.read(x, x.g.chunkTable(t.number<<x.g.merge+uint64(i)), uint32(i)<<x.g.chunk, f); err != nil {
+			if err := m.read(from, g.chunkTable(t.number<<g.merge+uint64(i)), uint32(i)<<g.chunk, f); err != nil {
 				return err
 			}
 		}
-		if more, err := m.field(f, 1<<x.g.chunk, t.len()); err != nil || !more {
+		if more, err := m.field(f, 1<<g.chunk, t.len()); err != nil || !more {
 			return err
 		}
 	}
@@ -141,9 +147,9 @@ func (m *merger) write(ctx context.Context, x *Index, t table, yield func(key, v
 }
 
 // read reads what a chunk has of a field.
-func (m *merger) read(x *Index, c table, base uint32, f Field) error {
+func (m *merger) read(from rowReader, c table, base uint32, f Field) error {
 	lo, hi := c.appendBucketKey(nil, f, 0), c.appendBucketKey(nil, f+1, 0)
-	err := x.engine.Scan(lo, hi, func(key, value []byte) error {
+	err := from.Scan(lo, hi, func(key, value []byte) error {
 		if len(key) != 12 {
 			return fmt.Errorf("%w: key %x", ErrDamaged, key)
 		}

@@ -182,7 +182,7 @@ func (s *search) inTable(t table, lo, hi uint64) (bool, error) {
 	s.chunks, s.found = s.chunks[:0], s.found[:0]
 	if s.needsHeader() {
 		var err error
-		if s.chunks, err = s.x.header(s.chunks, t); err != nil {
+		if s.chunks, err = header(s.x.engine, s.chunks, t); err != nil {
 			return false, err
 		}
 		if !slices.ContainsFunc(s.chunks, func(c Chunk) bool { return s.wants(&c, lo, hi) }) {

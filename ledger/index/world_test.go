@@ -335,3 +335,12 @@ func rows(t testing.TB, e store.Engine) map[string]string {
 }
 
 func u64(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+
+func sorted(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
