@@ -47,7 +47,7 @@ func (g *traffic) text(format string, n uint64) []byte {
 }
 
 func (g *traffic) next() (e verify.Entry, ev verify.EventFields) {
-	g.buf = slices.Grow(g.buf[:0], 4096)
+	g.buf = slices.Grow(g.buf[:0], 360)
 	if g.n%100 == 0 {
 		p := g.r.IntN(8)
 		g.head = verify.BatchHead{Producer: fmt.Sprintf("spiffe://domain-%d.broker.example/gateway", p), Run: sha256.Sum256([]byte{byte(p)})}

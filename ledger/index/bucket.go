@@ -22,6 +22,7 @@ type bucketWriter struct {
 	postings []uint64 // rest of the hash << 32 | offset
 	key      []byte
 	value    []byte
+	scratch  []byte
 }
 
 // add writes the offsets of a hash: fields and hashes ascend, and so do the
@@ -38,7 +39,7 @@ func (w *bucketWriter) add(f Field, hash uint32, offsets []uint32) bool {
 	if len(offsets) >= minList {
 		w.count++
 		w.lists = binary.BigEndian.AppendUint16(w.lists, uint16(hash))
-		w.lists = appendList(w.lists, offsets, w.t.len())
+		w.lists = appendList(w.lists, offsets, w.t.len(), &w.scratch)
 		return true
 	}
 	for _, o := range offsets {

@@ -72,13 +72,7 @@ func (b *builder) grow(n int) []uint32 {
 
 // hashes writes a field of hashes.
 func (b *builder) hashes(f Field, column []uint32) bool {
-	b.pairs = b.pairs[:0]
-	for o, h := range column {
-		if h != 0 {
-			b.pairs = append(b.pairs, uint64(h)<<32|uint64(o))
-		}
-	}
-	b.sort()
+	b.sortColumn(column)
 	return b.groups(f, b.pairs)
 }
 
@@ -99,36 +93,101 @@ func (b *builder) groups(f Field, pairs []uint64) bool {
 	return true
 }
 
-// sort sorts the pairs by hash: a stable radix sort that skips the digits in
-// which all agree.
-func (b *builder) sort() {
-	const digits = hashBits / 8
-	var counts [digits][256]int
-	for _, p := range b.pairs {
-		for d := range counts {
-			counts[d][byte(p>>(32+8*d))]++
+const (
+	digitBits = 8
+	digits    = hashBits / digitBits
+)
+
+type digitCounts [digits][1 << digitBits]uint32
+
+func (c *digitCounts) count(hash uint32) {
+	for d := range c {
+		c[d][hash>>(d*digitBits)&(1<<digitBits-1)]++
+	}
+}
+
+// starts makes starts of the counts of a digit; false where all n agree in it.
+func (c *digitCounts) starts(d, n int) bool {
+	at := uint32(0)
+	for digit, count := range c[d] {
+		if int(count) == n {
+			return false
+		}
+		c[d][digit] = at
+		at += count
+	}
+	return true
+}
+
+// room makes pairs and spare n long.
+func (b *builder) room(n int) {
+	if cap(b.pairs) < n {
+		b.pairs = make([]uint64, n)
+	}
+	if cap(b.spare) < n {
+		b.spare = make([]uint64, n)
+	}
+	b.pairs, b.spare = b.pairs[:n], b.spare[:n]
+}
+
+// sortColumn makes sorted pairs of a column of hashes, 0 for none: a stable
+// radix sort that skips the digits in which all agree.
+func (b *builder) sortColumn(column []uint32) {
+	var counts digitCounts
+	n := 0
+	for _, h := range column {
+		if h != 0 {
+			counts.count(h)
+			n++
 		}
 	}
-	if cap(b.spare) < len(b.pairs) {
-		b.spare = make([]uint64, len(b.pairs))
+	b.room(n)
+	first := 0
+	for first < digits-1 && n > 0 && !counts.starts(first, n) {
+		first++
 	}
-	pairs, spare := b.pairs, b.spare[:len(b.pairs)]
-	for d := range counts {
-		shift := 32 + 8*d
-		if len(pairs) == 0 || counts[d][byte(pairs[0]>>shift)] == len(pairs) {
-			continue
+	if first == digits-1 || n == 0 {
+		b.room(0)
+		for o, h := range column {
+			if h != 0 {
+				b.pairs = append(b.pairs, uint64(h)<<32|uint64(o))
+			}
 		}
-		at := 0
-		for digit, n := range counts[d] {
-			counts[d][digit] = at
-			at += n
-		}
-		for _, p := range pairs {
-			slot := &counts[d][byte(p>>shift)]
-			spare[*slot] = p
+		b.sortDigits(&counts, first)
+		return
+	}
+	for o, h := range column {
+		if h != 0 {
+			slot := &counts[first][h>>(first*digitBits)&(1<<digitBits-1)]
+			b.pairs[*slot] = uint64(h)<<32 | uint64(o)
 			*slot++
 		}
-		pairs, spare = spare, pairs
 	}
-	b.pairs, b.spare = pairs, spare
+	b.sortDigits(&counts, first+1)
+}
+
+// sort sorts the pairs by hash, likewise.
+func (b *builder) sort() {
+	var counts digitCounts
+	for _, p := range b.pairs {
+		counts.count(uint32(p >> 32))
+	}
+	b.sortDigits(&counts, 0)
+}
+
+func (b *builder) sortDigits(counts *digitCounts, first int) {
+	n := len(b.pairs)
+	b.room(n)
+	for d := first; d < digits && n > 0; d++ {
+		if !counts.starts(d, n) {
+			continue
+		}
+		shift := 32 + d*digitBits
+		for _, p := range b.pairs {
+			slot := &counts[d][p>>shift&(1<<digitBits-1)]
+			b.spare[*slot] = p
+			*slot++
+		}
+		b.pairs, b.spare = b.spare, b.pairs
+	}
 }

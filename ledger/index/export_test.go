@@ -30,7 +30,7 @@ func ReadBucket(chunk, merge uint, b []byte, hash uint32) ([]uint32, error) {
 }
 
 // WriteList and ReadList are appendList and its parser.
-func WriteList(list []uint32, n int) []byte { return appendList(nil, list, n) }
+func WriteList(list []uint32, n int) []byte { return appendList(nil, list, n, new([]byte)) }
 
 // ReadList reads what WriteList wrote.
 func ReadList(b []byte, n int) ([]uint32, error) {

@@ -177,40 +177,28 @@ func (s *listShape) parameters(f form) (gap, length uint) {
 	return riceParameter(s.n-s.tail-s.hits, s.runs), riceParameter(s.hits-s.runs, s.runs)
 }
 
-// best returns the shortest form of a list, and its length in bytes.
-func (s *listShape) best(list []uint32) (form, int) {
-	best, size := bitmap, bitmapLen(s.n)
-	try := func(f form, count int) {
-		if count/8 >= size { // a number takes a bit at least
-			return
+// best returns the form of which the bound of the length is least.
+func (s *listShape) best() form {
+	best, size := bitmap, 8*bitmapLen(s.n)
+	try := func(f form, gaps, count int) {
+		gap, length := s.parameters(f)
+		bound := 8 + riceBound(gaps, count, gap)
+		if f == runs {
+			bound += 8 + riceBound(s.hits-s.runs, s.runs, length)
 		}
-		if n := s.encodedLen(f, list); n < size {
-			best, size = f, n
+		if bound < size {
+			best, size = f, bound
 		}
-	}
-	if 4*s.runs < s.hits {
-		try(runs, 2*s.runs)
 	}
 	if s.hits <= s.n/2 {
-		try(hits, s.hits)
+		try(hits, s.n-s.tail-s.hits, s.hits)
 	} else {
-		try(misses, s.n-s.hits)
+		try(misses, s.hits, s.n-s.hits)
 	}
-	return best, size
-}
-
-// encodedLen is the length in bytes that write writes.
-func (s *listShape) encodedLen(f form, list []uint32) int {
-	gap, length := s.parameters(f)
-	total := 8
-	if f == misses && s.hits == s.n {
-		return 0
+	if 2*s.runs < s.hits {
+		try(runs, s.n-s.tail-s.hits, s.runs)
 	}
-	if f == runs {
-		total += 8
-	}
-	each(f, list, s.n, func(v uint32) { total += riceLen(v, gap) }, func(v uint32) { total += riceLen(v, length) })
-	return (total + 7) / 8
+	return best
 }
 
 // write appends the list in a form that is not a bitmap: the parameters, a byte
@@ -220,29 +208,19 @@ func (s *listShape) write(dst []byte, f form, list []uint32) []byte {
 		return dst
 	}
 	gap, length := s.parameters(f)
-	dst = append(dst, byte(gap))
-	if f == runs {
-		dst = append(dst, byte(length))
-	}
-	w := bitWriter{dst: dst}
-	each(f, list, s.n, func(v uint32) { w.rice(v, gap) }, func(v uint32) { w.rice(v, length) })
-	return w.close()
-}
-
-// each calls gap and length with the numbers of a list in a form.
-func each(f form, list []uint32, n int, gap, length func(v uint32)) {
+	w := bitWriter{dst: append(dst, byte(gap))}
 	next := uint32(0) // one past the number before
 	switch f {
 	case hits:
 		for _, o := range list {
-			gap(o - next)
+			w.rice(o-next, gap)
 			next = o + 1
 		}
 	case misses:
 		at := uint32(0) // next offset to look at
 		upTo := func(o uint32) {
 			for ; at < o; at++ {
-				gap(at - next)
+				w.rice(at-next, gap)
 				next = at + 1
 			}
 			at = o + 1
@@ -250,28 +228,33 @@ func each(f form, list []uint32, n int, gap, length func(v uint32)) {
 		for _, o := range list {
 			upTo(o)
 		}
-		upTo(uint32(n))
+		upTo(uint32(s.n))
 	case runs:
+		w.dst = append(w.dst, byte(length))
 		for i := 0; i < len(list); {
 			from := i
 			for i++; i < len(list) && list[i] == list[i-1]+1; i++ {
 			}
-			gap(list[from] - next)
-			length(uint32(i - from - 1))
+			w.rice(list[from]-next, gap)
+			w.rice(uint32(i-from-1), length)
 			next = list[i-1] + 1
 		}
 	}
+	return w.close()
 }
 
 // appendList appends form and length of a list of ascending hits among n
-// offsets, and the list, in the form that is shortest.
-func appendList(dst []byte, list []uint32, n int) []byte {
+// offsets, and the list, in the form that is shortest. It uses scratch's memory.
+func appendList(dst []byte, list []uint32, n int, scratch *[]byte) []byte {
 	s := shapeOf(list, n)
-	best, size := s.best(list)
-	dst = binary.AppendUvarint(dst, uint64(size)<<2|uint64(best))
+	best := s.best()
 	if best != bitmap {
-		return s.write(dst, best, list)
+		*scratch = s.write((*scratch)[:0], best, list)
+		dst = binary.AppendUvarint(dst, uint64(len(*scratch))<<2|uint64(best))
+		return append(dst, *scratch...)
 	}
+	size := bitmapLen(n)
+	dst = binary.AppendUvarint(dst, uint64(size)<<2|uint64(best))
 	at := len(dst)
 	dst = append(dst, make([]byte, size)...)
 	for _, o := range list {

@@ -17,7 +17,8 @@ func riceParameter(sum, n int) uint {
 	return uint(max(bits.Len(uint(sum/n*69/100)), 1) - 1)
 }
 
-func riceLen(v uint32, k uint) int { return int(v>>k) + 1 + int(k) }
+// riceBound is how many bits n numbers of that sum take at most.
+func riceBound(sum, n int, k uint) int { return sum>>k + n*(1+int(k)) }
 
 // maxParameter is the largest parameter of a stored list.
 const maxParameter = 24
@@ -25,31 +26,40 @@ const maxParameter = 24
 type bitWriter struct {
 	dst []byte
 	acc uint64
-	n   uint // bits in acc, at most 7 between calls
+	n   uint // bits in acc, at most 31 between calls
 }
 
 // put writes the low bits of v, which has no others; at most 32.
 func (w *bitWriter) put(v uint64, width uint) {
 	w.acc |= v << w.n
-	for w.n += width; w.n >= 8; w.n -= 8 {
-		w.dst = append(w.dst, byte(w.acc))
-		w.acc >>= 8
+	if w.n += width; w.n >= 32 {
+		w.dst = binary.LittleEndian.AppendUint32(w.dst, uint32(w.acc))
+		w.acc >>= 32
+		w.n -= 32
 	}
 }
 
 func (w *bitWriter) rice(v uint32, k uint) {
-	q := v >> k
+	q, low := uint(v>>k), uint64(v)&(1<<k-1)
+	if q+1+k <= 32 {
+		w.put(1<<q-1|low<<(q+1), q+1+k)
+		return
+	}
 	for ; q >= 24; q -= 24 {
 		w.put(1<<24-1, 24)
 	}
-	w.put(1<<q-1, uint(q)+1)
-	w.put(uint64(v)&(1<<k-1), k)
+	w.put(1<<q-1, q+1)
+	w.put(low, k)
 }
 
 // close fills the last byte and returns what was written.
 func (w *bitWriter) close() []byte {
-	if w.n > 0 {
-		w.put(0xff>>w.n, 8-w.n)
+	for ; w.n > 0; w.n -= min(w.n, 8) {
+		if w.n < 8 {
+			w.acc |= 0xff << w.n
+		}
+		w.dst = append(w.dst, byte(w.acc))
+		w.acc >>= 8
 	}
 	return w.dst
 }
