@@ -107,7 +107,7 @@ func (c *crashWorld) check(t testing.TB, fs vfs.FS, acked int) {
 
 func TestEveryFileOperationFails(t *testing.T) {
 	c := newCrashWorld(t)
-	if runs := crashtest.Faults(t, crashtest.Plan{Stride: 23}, crashtest.Program{Run: c.run, Check: c.check}); runs < 10 {
+	if runs := crashtest.Faults(t, crashtest.Plan{Stride: 41}, crashtest.Program{Run: c.run, Check: c.check}); runs < 10 {
 		t.Errorf("only %d runs", runs)
 	}
 }
