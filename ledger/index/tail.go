@@ -106,8 +106,22 @@ func widen(lo, hi *atomic.Int64, v int64) {
 	}
 }
 
-// search calls fn for each offset in [lo, hi) at which all groups hold.
+// search calls fn for each offset in [lo, hi) at which all groups hold. The first
+// group narrows most: where it is one hash, its column is run through alone.
 func (t *tail) search(groups []group, lo, hi int, descending bool, fn func(offset int) bool) bool {
+	if len(groups) > 0 && groups[0].prefix == nil && fields[groups[0].field].shape != number {
+		column, want := t.columns[fields[groups[0].field].slot][lo:hi], groups[0].terms[0].hash
+		for n := range column {
+			at := n
+			if descending {
+				at = len(column) - 1 - n
+			}
+			if column[at] == want && t.holds(groups[1:], lo+at) && !fn(lo+at) {
+				return false
+			}
+		}
+		return true
+	}
 	for n := range hi - lo {
 		o := lo + n
 		if descending {
