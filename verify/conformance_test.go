@@ -104,6 +104,10 @@ var kit = map[string]func(*testing.T, kitCase) (map[string]string, error){
 	"consistency": func(t *testing.T, c kitCase) (map[string]string, error) {
 		return nil, verify.CheckConsistency(c.number(t, "first"), c.number(t, "second"), hexHash(t, c.Input["first_root"]), hexHash(t, c.Input["second_root"]), c.hashes(t, "proof"))
 	},
+	"close": kitClose,
+	"table": kitTable,
+	"row":   kitRow,
+	"slip":  kitSlip,
 	"hash": func(t *testing.T, c kitCase) (map[string]string, error) {
 		var h verify.Hash
 		switch c.Input["of"] {

@@ -73,6 +73,13 @@
 // bytes or outside [a-z0-9.-], it is "x-" and the first 32 hex digits of SHA-256
 // of the name as sent. The stream's tree is RFC 6962's over its entries.
 //
+// # Close
+//
+// [CheckClose] specifies a close, [TableBuilder], [Row] and [RunRowKey] its
+// tables, [CheckCloseEntry] and [CheckCloseChain] where it stands, [CheckAbsent]
+// what proves that a table has no row, and [FormatSlip] the line that is mailed
+// of it.
+//
 // # Range proof
 //
 // The range proof of the entries [i, j) in the tree of size n, i < j <= n, is a

@@ -25,9 +25,11 @@ const (
 // too. It stands at some index >= cut.
 type Close struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Start of the period, UTC nanoseconds.
+	// Start of the period, UTC nanoseconds: the end of the close before; for the
+	// first close the UTC midnight at or before the log time of entry 0.
 	PeriodStartNs int64 `protobuf:"fixed64,1,opt,name=period_start_ns,json=periodStartNs,proto3" json:"period_start_ns,omitempty"`
-	// End of the period, exclusive.
+	// End of the period, exclusive: the end of a UTC day, or on demand a time in
+	// it. Over 31 missed days share one close.
 	PeriodEndNs int64 `protobuf:"fixed64,2,opt,name=period_end_ns,json=periodEndNs,proto3" json:"period_end_ns,omitempty"`
 	// Index of the first entry at or after the period's end.
 	Cut uint64 `protobuf:"varint,3,opt,name=cut,proto3" json:"cut,omitempty"`
@@ -37,9 +39,14 @@ type Close struct {
 	PreviousClose uint64 `protobuf:"varint,5,opt,name=previous_close,json=previousClose,proto3" json:"previous_close,omitempty"`
 	// Root of the log at the cut.
 	Root []byte `protobuf:"bytes,6,opt,name=root,proto3" json:"root,omitempty"`
-	// Table of streams: cumulative rows that sum to the cut.
+	// Table of streams: a row for each stream with an entry below the cut, by its
+	// stream key; count and RFC 6962 root since entry 0. The counts sum to the cut.
 	Streams *CloseTable `protobuf:"bytes,7,opt,name=streams,proto3" json:"streams,omitempty"`
-	// Table of runs with an entry in the period.
+	// Table of runs with an entry in the period, by producer || 0x00 || run id: the
+	// last number covered at the cut, and the running hash there. The one-offs of a
+	// producer share a row, by producer || 0x00, if one is in the period: their
+	// number since entry 0, and the running hash of a run with 32 zero bytes as its
+	// id that numbers them in the order of the log. Entry 0 is in no run.
 	Runs *CloseTable `protobuf:"bytes,8,opt,name=runs,proto3" json:"runs,omitempty"`
 	// Entries of the period by kind, ascending.
 	Kinds []*CloseCount `protobuf:"bytes,9,rep,name=kinds,proto3" json:"kinds,omitempty"`
