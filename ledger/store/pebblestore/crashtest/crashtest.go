@@ -52,6 +52,7 @@ type Disk struct {
 	FS vfs.FS
 
 	mem    *vfs.MemFS
+	link   sync.Mutex // see linkFS
 	mu     sync.Mutex
 	acked  int        // guarded by mu
 	left   *vfs.MemFS // what the process left when it gave up; guarded by mu
@@ -60,8 +61,28 @@ type Disk struct {
 
 func newDisk(hook func(d *Disk, op errorfs.Op) error) *Disk {
 	d := &Disk{mem: vfs.NewCrashableMem(), gaveUp: make(chan struct{})}
-	d.FS = errorfs.Wrap(d.mem, errorfs.InjectorFunc(func(op errorfs.Op) error { return hook(d, op) }))
+	d.FS = errorfs.Wrap(linkFS{d.mem, &d.link}, errorfs.InjectorFunc(func(op errorfs.Op) error { return hook(d, op) }))
 	return d
+}
+
+// linkFS keeps links and clones apart: MemFS takes the lock of its clones twice
+// to link a file, and a clone that waits between would stop both for ever.
+type linkFS struct {
+	vfs.FS
+	mu *sync.Mutex
+}
+
+// Link implements vfs.FS.
+func (f linkFS) Link(from, to string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.FS.Link(from, to)
+}
+
+func (d *Disk) clone(cfg vfs.CrashCloneCfg) *vfs.MemFS {
+	d.link.Lock()
+	defer d.link.Unlock()
+	return d.mem.CrashClone(cfg)
 }
 
 // Ack says that the program has acknowledged its first n steps: from now on they
@@ -80,7 +101,7 @@ func (d *Disk) Ack(n int) {
 func (d *Disk) Fatal(string) {
 	d.mu.Lock()
 	if d.left == nil {
-		d.left = d.mem.CrashClone(whole())
+		d.left = d.clone(whole())
 		close(d.gaveUp)
 	}
 	d.mu.Unlock()
@@ -106,7 +127,7 @@ func (d *Disk) end() (*vfs.MemFS, int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left == nil {
-		d.left = d.mem.CrashClone(whole())
+		d.left = d.clone(whole())
 	}
 	return d.left, d.acked
 }
@@ -167,8 +188,8 @@ func fault(t *testing.T, m mode, i int, p Program) bool {
 	f.mu.Unlock()
 	p.Check(named{t, what + "; the process died"}, left, acked)
 	if m != persisted {
-		p.Check(named{t, what + "; power was cut"}, d.mem.CrashClone(vfs.CrashCloneCfg{}), acked)
-		p.Check(named{t, what + "; power was cut, writes torn"}, d.mem.CrashClone(torn(uint64(i))), acked)
+		p.Check(named{t, what + "; power was cut"}, d.clone(vfs.CrashCloneCfg{}), acked)
+		p.Check(named{t, what + "; power was cut, writes torn"}, d.clone(torn(uint64(i))), acked)
 	}
 	return hit
 }
@@ -271,7 +292,7 @@ func Crashes(t *testing.T, plan Plan, p Program) int {
 		d.mu.Unlock()
 		for name, cfg := range map[string]vfs.CrashCloneCfg{"": {}, ", writes torn": torn(uint64(n))} {
 			what := fmt.Sprintf("power was cut before sync %d (%s)%s, %d acknowledged", n-1, op.Path, name, acked)
-			crashes = append(crashes, crash{what, d.mem.CrashClone(cfg), acked})
+			crashes = append(crashes, crash{what, d.clone(cfg), acked})
 		}
 		return nil
 	})
