@@ -32,7 +32,11 @@ type follower struct {
 }
 
 func newFollower(l *Ledger) *follower {
-	return &follower{l: l, replay: newReplay(newState(l.engine))}
+	f := &follower{l: l, replay: newReplay(newState(l.engine))}
+	f.replay.closing = newClosing()
+	f.replay.closing.store = f.storeClose
+	f.replay.closing.met = l.closes.meet
+	return f
 }
 
 // load reads the newest snapshot. Whatever a crash took of it is replayed.
@@ -51,16 +55,33 @@ func (f *follower) load(head store.Head) error {
 	if front.Size > head.Size {
 		return fmt.Errorf("follower's position %d is ahead of the log's %d entries", front.Size, head.Size)
 	}
+	if _, err := f.l.engine.Get(tallyKey(tallyCounts)); errors.Is(err, store.ErrNotFound) {
+		return f.forgetSnapshots()
+	}
 	f.replay.frontier, f.snapshot = front, front.Size
 	f.l.saved.Store(front.Size)
-	return f.replay.state.loadStreams()
+	if err := f.replay.state.loadStreams(); err != nil {
+		return err
+	}
+	return f.loadCloses()
+}
+
+// forgetSnapshots starts at entry 0 again where a snapshot lacks a part. A crash
+// leaves it to the next open.
+func (f *follower) forgetSnapshots() error {
+	for _, t := range []store.Table{store.Position, store.Runs, store.Streams, store.Tally} {
+		if err := f.l.engine.DeleteRange(t.Range()); err != nil {
+			return fmt.Errorf("deleting snapshots: %w", err)
+		}
+	}
+	return nil
 }
 
 // catchUp takes the entries up to size: those the index lacks are only indexed
 // where a snapshot covers them already.
 func (f *follower) catchUp(size uint64) error {
 	from := f.replay.frontier.Size
-	if indexed := f.l.index.Position(); indexed < from {
+	if indexed := f.l.index.Size(); indexed < from {
 		if err := f.reindex(indexed, from); err != nil {
 			return err
 		}
@@ -90,7 +111,7 @@ func (f *follower) take(raw []byte) error {
 	if f.replay.entry.Place.Kind != daybookv1.Kind_KIND_ACCESS {
 		f.replay.event = verify.EventFields{}
 	}
-	if index < f.l.index.Position() {
+	if index < f.l.index.Size() {
 		return nil
 	}
 	return f.l.index.Add(index, &f.replay.entry, &f.replay.event)
@@ -146,9 +167,10 @@ func (f *follower) fault(err error) error {
 func (f *follower) follow() error {
 	for {
 		head := f.l.Head()
+		f.replay.closing.addMarks(f.l.closes.take()) // after the head: none at a size below it is missed
 		from := f.replay.frontier.Size
 		if from >= head.Size {
-			return nil
+			return f.replay.closing.reachMarks(f.replay)
 		}
 		to, err := f.step(from, head.Size)
 		if err != nil {
@@ -186,6 +208,10 @@ func (f *follower) step(from, size uint64) (uint64, error) {
 // adopt re-reads a cohort from disk and re-hashes it. Where an entry's bytes have
 // the hash that was integrated, what the sequencer derived of them holds too.
 func (f *follower) adopt(c *cohort) error {
+	closing := f.replay.closing
+	if err := closing.before(f.replay, c.time); err != nil {
+		return err
+	}
 	appends := c.appends
 	entry := verify.Entry{Head: appends[0].head}
 	err := f.l.frames.scan(c.first, c.next.Size, func(index uint64, raw []byte) error {
@@ -202,6 +228,10 @@ func (f *follower) adopt(c *cohort) error {
 		f.replay.adoptStream(e)
 		if i+1 == appends[0].end {
 			f.replay.adoptRun(appends[0].run)
+			closing.afterRun(f.replay.run, appends[0].run == nil, &entry, index)
+		}
+		if err := closing.afterOne(f.replay.stream, &entry, index); err != nil {
+			return err
 		}
 		return f.l.index.Add(index, &entry, e.event)
 	})
@@ -239,8 +269,8 @@ func (f *follower) compare(from, to uint64) error {
 // save snapshots position, touched runs and touched streams in one derived
 // batch: a crash takes all of it or nothing, and then it is replayed.
 func (f *follower) save() error {
-	if f.replay.frontier.Size == f.snapshot {
-		return nil
+	if f.replay.frontier.Size == f.snapshot || len(f.replay.closing.drafts) > 0 {
+		return nil // a close that is not in the log yet is computed again after a crash
 	}
 	batch := f.l.engine.NewBatch()
 	for _, r := range f.replay.dirtyRuns {
@@ -253,6 +283,9 @@ func (f *follower) save() error {
 			return err
 		}
 	}
+	if err := f.replay.closing.save(batch); err != nil {
+		return err
+	}
 	if err := batch.Set([]byte{byte(store.Position)}, f.replay.frontier.AppendBinary(nil)); err != nil {
 		return err
 	}
@@ -264,7 +297,7 @@ func (f *follower) save() error {
 	f.replay.clean()
 	f.replay.last = nil // it may be forgotten
 	f.replay.state.forget(f.snapshot)
-	return nil
+	return f.replay.closing.saved(f.l.engine)
 }
 
 // waitFollowed waits until the follower has taken the entries below size.

@@ -64,7 +64,7 @@ const fsckProgress = 8192
 
 func (c *fsck) run(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
 	c.progress = progress
-	err := c.check(ctx)
+	err := c.checkCloses(ctx)
 	result := FsckResult{Entries: c.replay.frontier.Size, OK: err == nil}
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx)
@@ -156,7 +156,7 @@ func (c *fsck) entry(raw []byte) error {
 		return &FaultError{size - 1, err.Error()}
 	}
 	if c.snapshots && size == c.position {
-		return c.compareSnapshots()
+		return errors.Join(c.compareSnapshots(), c.compareTally())
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger/index"
 	"github.com/daybook-ledger/daybook/ledger/store"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -51,6 +52,7 @@ type Ledger struct {
 	streams   atomic.Int64
 	runs      atomic.Int64
 	saved     atomic.Uint64 // position of the newest snapshot
+	closes    *closer
 
 	stopping chan struct{} // closed when Run begins to end
 	timers   sync.WaitGroup
@@ -80,6 +82,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	tail.Go(func() error { return l.follow.run(work) })
 	tail.Go(func() error { return l.keepAnchor(work) })
 	tail.Go(func() error { l.keepIndex(work); return nil })
+	tail.Go(func() error { return l.closes.run(work) })
 	var front errgroup.Group
 	front.Go(func() error { l.seq.loop(); close(l.submitted); return nil })
 	front.Go(l.publish)
@@ -266,7 +269,11 @@ func (l *Ledger) Status() Status {
 	l.mu.Lock()
 	shut, clock := l.shut, l.clockAt
 	l.mu.Unlock()
-	return Status{Head: h, Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
+	closed := CloseInfo{Close: new(daybookv1.Close)}
+	if newest := l.closes.newest.Load(); newest != nil {
+		closed = *newest
+	}
+	return Status{Head: h, CloseIndex: closed.Index, CloseEndNS: closed.Close.PeriodEndNs, ClosesOverdue: l.closesOverdue(), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		Streams: int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
 		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey}
 }

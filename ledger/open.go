@@ -186,6 +186,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
 		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), alerted: map[verify.Hash]bool{}}
+	l.closes = &closer{l: l}
 	return l, nil
 }
 
@@ -235,17 +236,38 @@ func (l *Ledger) recoverFollower(head store.Head) (*follower, error) {
 		return nil, fmt.Errorf("opening the index: %w", err)
 	}
 	l.index = x
-	f := newFollower(l)
-	if err := f.load(head); err != nil {
-		return nil, err
+	f, err := l.replayFollower(head, false)
+	var unknown *unannouncedError
+	if errors.As(err, &unknown) {
+		// What was stored of its tables is lost: closes on demand are found in the
+		// log, and the entries are gone over once more.
+		f, err = l.replayFollower(head, true)
 	}
-	if err := f.catchUp(head.Size); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("replaying entries: %w", err)
 	}
 	if root := f.replay.frontier.Root(); root != head.Root {
 		return nil, &FaultError{f.replay.frontier.Size, fmt.Sprintf("replayed entries give root %x, the head says %x", root, head.Root)}
 	}
-	return f, nil
+	return f, f.startCloses()
+}
+
+// replayFollower makes a follower at the head. The closes after its snapshot are
+// those whose tables are stored, or with scan those in the log.
+func (l *Ledger) replayFollower(head store.Head, scan bool) (*follower, error) {
+	f := newFollower(l)
+	if err := f.load(head); err != nil {
+		return nil, err
+	}
+	if scan {
+		refs, err := scanCloses(l.frames, f.replay.frontier.Size, head.Size)
+		if err != nil {
+			return nil, err
+		}
+		f.replay.closing.ahead = refs
+		f.replay.closing.setNext()
+	}
+	return f, f.catchUp(head.Size)
 }
 
 // resumeBundle loads the entries of the incomplete last bundle and returns their

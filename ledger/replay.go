@@ -40,7 +40,10 @@ type replay struct {
 	dirtyRuns    []*run
 	dirtyStreams []dirtyStream
 
+	closing *closing // computes the closes on the way; nil: nobody does
+
 	last   *run               // run of the newest entry that has one
+	run    *run               // run of the newest entry; nil: it has none
 	stream *stream            // stream of the newest entry
 	entry  verify.Entry       // newest entry; aliases the bytes given
 	event  verify.EventFields // its event, where it is an access
@@ -77,6 +80,11 @@ func (p *replay) apply(raw []byte) error {
 	if err := p.check(index); err != nil {
 		return &FaultError{index, err.Error()}
 	}
+	if p.closing != nil {
+		if err := p.closing.before(p, entry.Head.LogTimeNS); err != nil {
+			return err
+		}
+	}
 	p.leaf = verify.HashLeaf(raw)
 	p.frontier.Append(p.leaf)
 	p.grow(p.stream, index, p.leaf, &p.entry.Place)
@@ -84,6 +92,9 @@ func (p *replay) apply(raw []byte) error {
 		return &FaultError{index, err.Error()}
 	}
 	p.time = entry.Head.LogTimeNS
+	if p.closing != nil {
+		return p.closing.after(p, index)
+	}
 	return nil
 }
 
@@ -178,12 +189,13 @@ func (p *replay) adoptStream(e *pending) {
 			p.state.note(e.place.Source, e.place.Target)
 		}
 	}
+	p.stream = st
 	p.grow(st, e.place.Index, e.leaf, &e.place)
 }
 
 // adoptRun takes over a run as the sequencer left it; nil: a one-off's.
 func (p *replay) adoptRun(left *run) {
-	if left == nil {
+	if p.run = nil; left == nil {
 		return
 	}
 	r := p.state.runs[left.key()]
@@ -191,9 +203,10 @@ func (p *replay) adoptRun(left *run) {
 		r = new(run)
 		p.state.runs[left.key()] = r
 	}
-	dirty := r.dirty
+	dirty, round := r.dirty, r.round
 	*r = *left
-	r.dirty = dirty
+	r.dirty, r.round = dirty, round
+	p.run = r
 	p.touch(r)
 }
 
@@ -211,7 +224,7 @@ func (p *replay) runOf(head *verify.BatchHead) (*run, error) {
 
 func (p *replay) applyRun(index uint64) error {
 	head, place := &p.entry.Head, &p.entry.Place
-	p.oneOff = false
+	p.oneOff, p.run = false, nil
 	if place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED {
 		return nil
 	}
@@ -234,7 +247,7 @@ func (p *replay) applyRun(index uint64) error {
 	if err := r.take(place.Kind, head.Epoch, place.Number, p.entry.Body, sha256.Sum256(p.entry.Body)); err != nil {
 		return err
 	}
-	r.previous = index + 1
+	r.previous, p.run = index+1, r
 	p.touch(r)
 	return nil
 }

@@ -42,6 +42,7 @@ type sequencer struct {
 	cohort  *cohort                                  // being built
 	broken  bool                                     // a commit failed: nothing is submitted any more
 	forgot  uint64                                   // snapshot up to which runs were forgotten
+	marks   []*work                                  // of the cohort being built
 }
 
 func (q *sequencer) loop() {
@@ -61,6 +62,7 @@ func (q *sequencer) loop() {
 		for _, w := range works {
 			q.sequence(w)
 		}
+		q.placeMarks()
 		if len(q.cohort.entries) == 0 {
 			continue
 		}
@@ -106,6 +108,8 @@ func (q *sequencer) sequence(w *work) {
 			err = q.control(w)
 		case opOwn:
 			err = q.appendOwn(w)
+		case opMark:
+			q.marks = append(q.marks, w)
 		}
 	}
 	if errors.Is(err, errParked) {

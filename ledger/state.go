@@ -30,7 +30,8 @@ type run struct {
 	ended      bool
 	spki       []byte // of the newest certificate; empty: signs nothing
 	name       verify.Hash
-	dirty      bool // touched since the last snapshot; the follower's
+	dirty      bool   // touched since the last snapshot; the follower's
+	round      uint64 // newest period in which it was touched; the follower's
 }
 
 // key names the run in memory and in the store. It is hashed once.
@@ -89,6 +90,21 @@ func (s *state) run(producer string, id verify.Hash) (*run, error) {
 	}
 	s.runs[key] = r
 	return r, nil
+}
+
+// peek is run by key, and keeps nothing in memory that was not there.
+func (s *state) peek(key verify.Hash) (*run, error) {
+	if r := s.runs[key]; r != nil {
+		return r, nil
+	}
+	if s.engine == nil {
+		return nil, ErrNoRun
+	}
+	raw, err := s.engine.Get(runKey(key))
+	if err != nil {
+		return nil, err
+	}
+	return parseRun(raw)
 }
 
 // maxRuns bounds the runs kept in memory for nothing but speed.

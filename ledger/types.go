@@ -165,4 +165,10 @@ type Status struct {
 	ClockFault  bool
 	LatenessNS  int64
 	VKey        string
+	// CloseIndex and CloseEndNS tell of the newest close: its index and the end of
+	// its period; 0 where there is none. ClosesOverdue counts the days that ended
+	// over 10 s ago and have no close.
+	CloseIndex    uint64
+	CloseEndNS    int64
+	ClosesOverdue int
 }

@@ -18,6 +18,7 @@ const (
 	opResume
 	opControl // heartbeat or end
 	opOwn
+	opMark
 )
 
 // A work is one request on its way through the sequencer. The caller fills it
@@ -39,6 +40,8 @@ type work struct {
 	checked  uint64 // opOneOff: entries the caller has looked through
 	bytes    int64
 	parked   bool
+	demand   bool  // opMark: close the period there
+	mark     *mark // opMark: set before done is closed
 
 	done   chan struct{}
 	err    error
@@ -114,7 +117,7 @@ func (q *queue) push(w *work) error {
 	if q.closed != nil {
 		return q.closed
 	}
-	if w.op != opOwn {
+	if w.op != opOwn && w.op != opMark {
 		share := q.share[w.producer.ID] + w.bytes
 		if q.bytes+w.bytes > q.limit || share > q.limit/8 {
 			return &BusyError{What: "the queue is full", RetryAfter: retryAfter}

@@ -333,5 +333,5 @@ func Check(_ store.Engine, size uint64, root verify.Hash, entries func(context.C
 	if verify.Hash(got) != root {
 		return fmt.Errorf("entries give root %x at size %d, the head says %x", got, size, root)
 	}
-	return nil
+	return CheckCloses(size, entries)
 }

@@ -22,13 +22,15 @@ const (
 	Runs     Table = 'r'
 	Streams  Table = 's'
 	Index    Table = 'i'
+	Closes   Table = 'k'
+	Tally    Table = 'd'
 )
 
 // Derived tells whether the table is a function of the others: written by
 // Derive and Load, replayed when lost.
 func (t Table) Derived() bool {
 	switch t {
-	case Position, Runs, Streams, Index:
+	case Position, Runs, Streams, Index, Closes, Tally:
 		return true
 	}
 	return false
