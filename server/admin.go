@@ -26,7 +26,7 @@ type admin struct {
 // GetStatus implements AdminService.
 func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetStatusResponse, error) {
 	st := s.log.Status()
-	return &apiv1.GetStatusResponse{
+	answer := &apiv1.GetStatusResponse{
 		Origin:      st.Origin,
 		Size:        st.Head.Size,
 		Root:        st.Head.Root[:],
@@ -39,7 +39,14 @@ func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetS
 		DiskBytes:   st.DiskBytes,
 		Version:     s.version,
 		QueueBytes:  uint64(st.QueueBytes),
-	}, nil
+
+		CloseIndex:    st.CloseIndex,
+		ClosesOverdue: uint64(st.ClosesOverdue),
+	}
+	if st.CloseIndex != 0 {
+		answer.CloseEnd = timestamppb.New(time.Unix(0, st.CloseEndNS))
+	}
+	return answer, nil
 }
 
 // progressEvery is how often a check says how far it is.

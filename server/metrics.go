@@ -116,6 +116,9 @@ func (m *Metrics) watchLog(status func() ledger.Status, ready func() (bool, stri
 	gauge("daybook_queue_bytes", "Bytes that wait to be sequenced.", func(s ledger.Status) float64 { return float64(s.QueueBytes) })
 	gauge("daybook_streams", "Streams of the log.", func(s ledger.Status) float64 { return float64(s.Streams) })
 	gauge("daybook_runs", "Live runs.", func(s ledger.Status) float64 { return float64(s.Runs) })
+	gauge("daybook_close_timestamp_seconds", "End of the period of the newest close; 0: there is none.", func(s ledger.Status) float64 { return float64(s.CloseEndNS) / 1e9 })
+	gauge("daybook_close_index", "Index of the newest close.", func(s ledger.Status) float64 { return float64(s.CloseIndex) })
+	gauge("daybook_closes_overdue", "Days that ended over 10 s ago and have no close.", func(s ledger.Status) float64 { return float64(s.ClosesOverdue) })
 	gauge("daybook_disk_bytes", "Bytes the store takes on disk.", func(s ledger.Status) float64 { return float64(s.DiskBytes) })
 	gauge("daybook_shut", "1 while the log reads but does not append.", func(s ledger.Status) float64 { return truth(s.Shut != "") })
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "daybook_ready", Help: "1 while the log appends."},

@@ -125,14 +125,20 @@ func ParseSlip(line string) (Slip, error) {
 	return s, nil
 }
 
+// ParseDay returns when a UTC day, written as 2026-11-24, starts and ends, in
+// nanoseconds since the Unix epoch.
+func ParseDay(text string) (start, end int64, err error) {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil || t.Year() < 1678 || t.Year() > 2261 {
+		return 0, 0, fmt.Errorf("%.40q is no day: want one as 2026-11-24", text)
+	}
+	return t.UnixNano(), t.UnixNano() + Day, nil
+}
+
 func parsePeriod(text string) (start, end int64, err error) {
 	from, to, isPart := strings.Cut(text, "/")
 	if !isPart {
-		t, err := time.Parse(time.DateOnly, text)
-		if err != nil || t.Year() < 1678 || t.Year() > 2261 {
-			return 0, 0, fmt.Errorf("%w: %.40q is no day", errSlip, text)
-		}
-		return t.UnixNano(), t.UnixNano() + Day, nil
+		return ParseDay(text)
 	}
 	for _, p := range []struct {
 		text string

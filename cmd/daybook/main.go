@@ -95,7 +95,7 @@ For example:  daybook import --format cloudtrail trail.json.gz
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newAppendCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
-		newCheckpointCommand(), newBenchCommand(), newVersionCommand())
+		newCheckpointCommand(), newCloseCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

@@ -39,6 +39,9 @@ type logStatus struct {
 	Streams     uint64 `json:"streams"`
 	Runs        uint64 `json:"runs"`
 	Version     string `json:"version"`
+	CloseIndex  uint64 `json:"close_index"` // of the newest close; 0: none
+	CloseEnd    string `json:"close_end"`   // of its period; empty: none
+	Overdue     uint64 `json:"closes_overdue"`
 }
 
 func newStatusCommand() *cobra.Command {
@@ -106,7 +109,12 @@ func askStatus(ctx context.Context, dir datadir.Dir) (logStatus, error) {
 	if err != nil {
 		return logStatus{}, adminError(dir, err)
 	}
+	closeEnd := ""
+	if r.GetCloseEnd() != nil {
+		closeEnd = formatTime(r.GetCloseEnd().AsTime())
+	}
 	return logStatus{
+		CloseIndex: r.GetCloseIndex(), CloseEnd: closeEnd, Overdue: r.GetClosesOverdue(),
 		Size: r.GetSize(), HeadTime: formatTime(r.GetHeadTime().AsTime()), Origin: r.GetOrigin(), Root: hex.EncodeToString(r.GetRoot()),
 		Term: r.GetTerm(), DiskBytes: r.GetDiskBytes(), Demo: isDemo([]byte(r.GetOrigin())), Running: true, Shut: r.GetShut(),
 		FollowerLag: r.GetFollowerLag(), QueueBytes: r.GetQueueBytes(), Streams: r.GetStreams(), Runs: r.GetRuns(), Version: r.GetVersion(),
@@ -133,6 +141,12 @@ func (s logStatus) print(w io.Writer) error {
 	if err == nil && s.Running {
 		_, err = fmt.Fprintf(w, "streams     %d\nruns        %d live\nfollower    %d entries behind\nqueue       %d bytes\nversion     %s\n",
 			s.Streams, s.Runs, s.FollowerLag, s.QueueBytes, s.Version)
+	}
+	if err == nil && s.CloseIndex > 0 {
+		_, err = fmt.Fprintf(w, "last close  entry %d, until %s\n", s.CloseIndex, s.CloseEnd)
+	}
+	if err == nil && s.Overdue > 0 {
+		_, err = fmt.Fprintf(w, "OVERDUE     %d closes of days that ended\n", s.Overdue)
 	}
 	return err
 }

@@ -85,7 +85,13 @@ type GetStatusResponse struct {
 	// Version of the program.
 	Version string `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
 	// Bytes that wait in the queue.
-	QueueBytes    uint64 `protobuf:"varint,12,opt,name=queue_bytes,json=queueBytes,proto3" json:"queue_bytes,omitempty"`
+	QueueBytes uint64 `protobuf:"varint,12,opt,name=queue_bytes,json=queueBytes,proto3" json:"queue_bytes,omitempty"`
+	// Index of the newest close; 0: there is none.
+	CloseIndex uint64 `protobuf:"varint,13,opt,name=close_index,json=closeIndex,proto3" json:"close_index,omitempty"`
+	// End of its period.
+	CloseEnd *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=close_end,json=closeEnd,proto3" json:"close_end,omitempty"`
+	// Days that ended, more than 10 s ago, and have no close yet.
+	ClosesOverdue uint64 `protobuf:"varint,15,opt,name=closes_overdue,json=closesOverdue,proto3" json:"closes_overdue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,6 +206,27 @@ func (x *GetStatusResponse) GetVersion() string {
 func (x *GetStatusResponse) GetQueueBytes() uint64 {
 	if x != nil {
 		return x.QueueBytes
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetCloseIndex() uint64 {
+	if x != nil {
+		return x.CloseIndex
+	}
+	return 0
+}
+
+func (x *GetStatusResponse) GetCloseEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CloseEnd
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetClosesOverdue() uint64 {
+	if x != nil {
+		return x.ClosesOverdue
 	}
 	return 0
 }
@@ -332,12 +359,96 @@ func (x *FsckResponse) GetReason() string {
 	return ""
 }
 
+// CloseNowRequest closes the period under way.
+type CloseNowRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseNowRequest) Reset() {
+	*x = CloseNowRequest{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseNowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseNowRequest) ProtoMessage() {}
+
+func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseNowRequest.ProtoReflect.Descriptor instead.
+func (*CloseNowRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+// CloseNowResponse is the close. All that was committed before the call is below
+// its cut.
+type CloseNowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its entry with proof and checkpoint.
+	Entry         *GetEntryResponse `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseNowResponse) Reset() {
+	*x = CloseNowResponse{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseNowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseNowResponse) ProtoMessage() {}
+
+func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseNowResponse.ProtoReflect.Descriptor instead.
+func (*CloseNowResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *CloseNowResponse) GetEntry() *GetEntryResponse {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
 var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xdf\x02\n" +
+	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x10GetStatusRequest\"\xe0\x03\n" +
 	"\x11GetStatusResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -353,7 +464,11 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	" \x01(\x04R\tdiskBytes\x12\x18\n" +
 	"\aversion\x18\v \x01(\tR\aversion\x12\x1f\n" +
 	"\vqueue_bytes\x18\f \x01(\x04R\n" +
-	"queueBytes\"\r\n" +
+	"queueBytes\x12\x1f\n" +
+	"\vclose_index\x18\r \x01(\x04R\n" +
+	"closeIndex\x127\n" +
+	"\tclose_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\bcloseEnd\x12%\n" +
+	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\"\r\n" +
 	"\vFsckRequest\"\xa2\x01\n" +
 	"\fFsckResponse\x12\x18\n" +
 	"\aentries\x18\x01 \x01(\x04R\aentries\x12\x14\n" +
@@ -361,10 +476,14 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\x04done\x18\x03 \x01(\bR\x04done\x12\x0e\n" +
 	"\x02ok\x18\x04 \x01(\bR\x02ok\x12&\n" +
 	"\x0ffirst_bad_index\x18\x05 \x01(\x04R\rfirstBadIndex\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason2\xa5\x01\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x11\n" +
+	"\x0fCloseNowRequest\"J\n" +
+	"\x10CloseNowResponse\x126\n" +
+	"\x05entry\x18\x01 \x01(\v2 .daybook.api.v1.GetEntryResponseR\x05entry2\xf4\x01\n" +
 	"\fAdminService\x12P\n" +
 	"\tGetStatus\x12 .daybook.api.v1.GetStatusRequest\x1a!.daybook.api.v1.GetStatusResponse\x12C\n" +
-	"\x04Fsck\x12\x1b.daybook.api.v1.FsckRequest\x1a\x1c.daybook.api.v1.FsckResponse0\x01B\xb8\x01\n" +
+	"\x04Fsck\x12\x1b.daybook.api.v1.FsckRequest\x1a\x1c.daybook.api.v1.FsckResponse0\x01\x12M\n" +
+	"\bCloseNow\x12\x1f.daybook.api.v1.CloseNowRequest\x1a .daybook.api.v1.CloseNowResponseB\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"AdminProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
@@ -380,25 +499,32 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
 	(*FsckRequest)(nil),           // 2: daybook.api.v1.FsckRequest
 	(*FsckResponse)(nil),          // 3: daybook.api.v1.FsckResponse
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*CloseNowRequest)(nil),       // 4: daybook.api.v1.CloseNowRequest
+	(*CloseNowResponse)(nil),      // 5: daybook.api.v1.CloseNowResponse
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*GetEntryResponse)(nil),      // 7: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	4, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	0, // 1: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
-	2, // 2: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
-	1, // 3: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	3, // 4: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	6, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	6, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	7, // 2: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0, // 3: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
+	2, // 4: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
+	4, // 5: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
+	1, // 6: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	3, // 7: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	5, // 8: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	6, // [6:9] is the sub-list for method output_type
+	3, // [3:6] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_admin_proto_init() }
@@ -406,13 +532,14 @@ func file_daybook_api_v1_admin_proto_init() {
 	if File_daybook_api_v1_admin_proto != nil {
 		return
 	}
+	file_daybook_api_v1_query_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

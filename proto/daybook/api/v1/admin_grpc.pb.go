@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	AdminService_GetStatus_FullMethodName = "/daybook.api.v1.AdminService/GetStatus"
 	AdminService_Fsck_FullMethodName      = "/daybook.api.v1.AdminService/Fsck"
+	AdminService_CloseNow_FullMethodName  = "/daybook.api.v1.AdminService/CloseNow"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -34,6 +35,9 @@ type AdminServiceClient interface {
 	// Re-derives every leaf, tile, stream and root at the present size, while
 	// the log runs.
 	Fsck(ctx context.Context, in *FsckRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FsckResponse], error)
+	// Closes the period under way now, in the middle of the day, and answers once
+	// the close is committed.
+	CloseNow(ctx context.Context, in *CloseNowRequest, opts ...grpc.CallOption) (*CloseNowResponse, error)
 }
 
 type adminServiceClient struct {
@@ -73,6 +77,16 @@ func (c *adminServiceClient) Fsck(ctx context.Context, in *FsckRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_FsckClient = grpc.ServerStreamingClient[FsckResponse]
 
+func (c *adminServiceClient) CloseNow(ctx context.Context, in *CloseNowRequest, opts ...grpc.CallOption) (*CloseNowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseNowResponse)
+	err := c.cc.Invoke(ctx, AdminService_CloseNow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -84,6 +98,9 @@ type AdminServiceServer interface {
 	// Re-derives every leaf, tile, stream and root at the present size, while
 	// the log runs.
 	Fsck(*FsckRequest, grpc.ServerStreamingServer[FsckResponse]) error
+	// Closes the period under way now, in the middle of the day, and answers once
+	// the close is committed.
+	CloseNow(context.Context, *CloseNowRequest) (*CloseNowResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -99,6 +116,9 @@ func (UnimplementedAdminServiceServer) GetStatus(context.Context, *GetStatusRequ
 }
 func (UnimplementedAdminServiceServer) Fsck(*FsckRequest, grpc.ServerStreamingServer[FsckResponse]) error {
 	return status.Error(codes.Unimplemented, "method Fsck not implemented")
+}
+func (UnimplementedAdminServiceServer) CloseNow(context.Context, *CloseNowRequest) (*CloseNowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseNow not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -150,6 +170,24 @@ func _AdminService_Fsck_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AdminService_FsckServer = grpc.ServerStreamingServer[FsckResponse]
 
+func _AdminService_CloseNow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseNowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CloseNow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CloseNow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CloseNow(ctx, req.(*CloseNowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -160,6 +198,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _AdminService_GetStatus_Handler,
+		},
+		{
+			MethodName: "CloseNow",
+			Handler:    _AdminService_CloseNow_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -24,6 +24,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// CloseTableKind names one of the two tables of a close.
+type CloseTableKind int32
+
+const (
+	// The table of streams.
+	CloseTableKind_CLOSE_TABLE_KIND_UNSPECIFIED CloseTableKind = 0
+	// The table of streams.
+	CloseTableKind_CLOSE_TABLE_KIND_STREAMS CloseTableKind = 1
+	// The table of runs.
+	CloseTableKind_CLOSE_TABLE_KIND_RUNS CloseTableKind = 2
+)
+
+// Enum value maps for CloseTableKind.
+var (
+	CloseTableKind_name = map[int32]string{
+		0: "CLOSE_TABLE_KIND_UNSPECIFIED",
+		1: "CLOSE_TABLE_KIND_STREAMS",
+		2: "CLOSE_TABLE_KIND_RUNS",
+	}
+	CloseTableKind_value = map[string]int32{
+		"CLOSE_TABLE_KIND_UNSPECIFIED": 0,
+		"CLOSE_TABLE_KIND_STREAMS":     1,
+		"CLOSE_TABLE_KIND_RUNS":        2,
+	}
+)
+
+func (x CloseTableKind) Enum() *CloseTableKind {
+	p := new(CloseTableKind)
+	*p = x
+	return p
+}
+
+func (x CloseTableKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CloseTableKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_daybook_api_v1_query_proto_enumTypes[0].Descriptor()
+}
+
+func (CloseTableKind) Type() protoreflect.EnumType {
+	return &file_daybook_api_v1_query_proto_enumTypes[0]
+}
+
+func (x CloseTableKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CloseTableKind.Descriptor instead.
+func (CloseTableKind) EnumDescriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{0}
+}
+
 // EntryView is one entry: the bytes that are hashed, and the same for reading.
 type EntryView struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1878,6 +1931,834 @@ func (x *ProvenRange) GetProof() []byte {
 	return nil
 }
 
+// ListClosesRequest asks for closes.
+type ListClosesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Closes on a page: 1-1,000; 0: 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClosesRequest) Reset() {
+	*x = ListClosesRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClosesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClosesRequest) ProtoMessage() {}
+
+func (x *ListClosesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClosesRequest.ProtoReflect.Descriptor instead.
+func (*ListClosesRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListClosesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListClosesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListClosesResponse is one page, newest first.
+type ListClosesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The closes; lists carry no proofs.
+	Closes []*CloseView `protobuf:"bytes,1,rep,name=closes,proto3" json:"closes,omitempty"`
+	// Token of the next page; empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListClosesResponse) Reset() {
+	*x = ListClosesResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListClosesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListClosesResponse) ProtoMessage() {}
+
+func (x *ListClosesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListClosesResponse.ProtoReflect.Descriptor instead.
+func (*ListClosesResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListClosesResponse) GetCloses() []*CloseView {
+	if x != nil {
+		return x.Closes
+	}
+	return nil
+}
+
+func (x *ListClosesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// CloseView is a close and where it stands.
+type CloseView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of its entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The close.
+	Close         *v1.Close `protobuf:"bytes,2,opt,name=close,proto3" json:"close,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseView) Reset() {
+	*x = CloseView{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseView) ProtoMessage() {}
+
+func (x *CloseView) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseView.ProtoReflect.Descriptor instead.
+func (*CloseView) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *CloseView) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *CloseView) GetClose() *v1.Close {
+	if x != nil {
+		return x.Close
+	}
+	return nil
+}
+
+// GetCloseRequest names a close: by index or day; neither: the newest.
+type GetCloseRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of its entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// UTC day, as 2026-11-24: the close that ends it, or the close of several
+	// missed days that it is one of.
+	Day           string `protobuf:"bytes,2,opt,name=day,proto3" json:"day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCloseRequest) Reset() {
+	*x = GetCloseRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCloseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCloseRequest) ProtoMessage() {}
+
+func (x *GetCloseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCloseRequest.ProtoReflect.Descriptor instead.
+func (*GetCloseRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GetCloseRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GetCloseRequest) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
+}
+
+// GetCloseResponse is a close, proven to be in the log.
+type GetCloseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its entry with proof and checkpoint.
+	Entry         *GetEntryResponse `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCloseResponse) Reset() {
+	*x = GetCloseResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCloseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCloseResponse) ProtoMessage() {}
+
+func (x *GetCloseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCloseResponse.ProtoReflect.Descriptor instead.
+func (*GetCloseResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GetCloseResponse) GetEntry() *GetEntryResponse {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// ListCloseRowsRequest asks for rows.
+type ListCloseRowsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the close; 0: the newest.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Table; unset: streams.
+	Table CloseTableKind `protobuf:"varint,2,opt,name=table,proto3,enum=daybook.api.v1.CloseTableKind" json:"table,omitempty"`
+	// Only rows whose key begins with these bytes.
+	Prefix []byte `protobuf:"bytes,3,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	// Only streams of this source.
+	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
+	// Only streams of this target.
+	Target string `protobuf:"bytes,5,opt,name=target,proto3" json:"target,omitempty"`
+	// Rows on a page: 1-1,000; 0: 100.
+	PageSize int32 `protobuf:"varint,6,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; pins close and filter.
+	PageToken     string `protobuf:"bytes,7,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCloseRowsRequest) Reset() {
+	*x = ListCloseRowsRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCloseRowsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCloseRowsRequest) ProtoMessage() {}
+
+func (x *ListCloseRowsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCloseRowsRequest.ProtoReflect.Descriptor instead.
+func (*ListCloseRowsRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListCloseRowsRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ListCloseRowsRequest) GetTable() CloseTableKind {
+	if x != nil {
+		return x.Table
+	}
+	return CloseTableKind_CLOSE_TABLE_KIND_UNSPECIFIED
+}
+
+func (x *ListCloseRowsRequest) GetPrefix() []byte {
+	if x != nil {
+		return x.Prefix
+	}
+	return nil
+}
+
+func (x *ListCloseRowsRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *ListCloseRowsRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *ListCloseRowsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCloseRowsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListCloseRowsResponse is one page, in the order of the table.
+type ListCloseRowsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the close.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The rows, without proofs.
+	Rows []*CloseRow `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Token of the next page; empty: this is the last. A page may be short, or
+	// empty, before the last where few rows match.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// Rows of the whole table.
+	TableRows     uint64 `protobuf:"varint,4,opt,name=table_rows,json=tableRows,proto3" json:"table_rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCloseRowsResponse) Reset() {
+	*x = ListCloseRowsResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCloseRowsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCloseRowsResponse) ProtoMessage() {}
+
+func (x *ListCloseRowsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCloseRowsResponse.ProtoReflect.Descriptor instead.
+func (*ListCloseRowsResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListCloseRowsResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *ListCloseRowsResponse) GetRows() []*CloseRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ListCloseRowsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCloseRowsResponse) GetTableRows() uint64 {
+	if x != nil {
+		return x.TableRows
+	}
+	return 0
+}
+
+// CloseRow is one row of a table: the bytes that are hashed, and the same for
+// reading.
+type CloseRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Place in the table, from 0.
+	RowIndex uint64 `protobuf:"varint,1,opt,name=row_index,json=rowIndex,proto3" json:"row_index,omitempty"`
+	// Bytes of the row: a leaf of the table's tree.
+	Row []byte `protobuf:"bytes,2,opt,name=row,proto3" json:"row,omitempty"`
+	// Entries of the stream, or numbers of the run covered, at the cut.
+	Count uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// Root of the stream, or running hash of the run, at the cut.
+	Root []byte `protobuf:"bytes,4,opt,name=root,proto3" json:"root,omitempty"`
+	// The stream; for the table of streams.
+	Stream *StreamName `protobuf:"bytes,5,opt,name=stream,proto3" json:"stream,omitempty"`
+	// The run; for the table of runs.
+	Run *RunName `protobuf:"bytes,6,opt,name=run,proto3" json:"run,omitempty"`
+	// Inclusion proof in the table (RFC 6962): 32-byte hashes, concatenated; not in
+	// lists.
+	Proof         []byte `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseRow) Reset() {
+	*x = CloseRow{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseRow) ProtoMessage() {}
+
+func (x *CloseRow) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseRow.ProtoReflect.Descriptor instead.
+func (*CloseRow) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *CloseRow) GetRowIndex() uint64 {
+	if x != nil {
+		return x.RowIndex
+	}
+	return 0
+}
+
+func (x *CloseRow) GetRow() []byte {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+func (x *CloseRow) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *CloseRow) GetRoot() []byte {
+	if x != nil {
+		return x.Root
+	}
+	return nil
+}
+
+func (x *CloseRow) GetStream() *StreamName {
+	if x != nil {
+		return x.Stream
+	}
+	return nil
+}
+
+func (x *CloseRow) GetRun() *RunName {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *CloseRow) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+// StreamName names a stream.
+type StreamName struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind of its entries.
+	Kind v1.Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=daybook.v1.Kind" json:"kind,omitempty"`
+	// Source domain id.
+	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	// Target domain id.
+	Target string `protobuf:"bytes,3,opt,name=target,proto3" json:"target,omitempty"`
+	// Which side reported them.
+	Side v1.Side `protobuf:"varint,4,opt,name=side,proto3,enum=daybook.v1.Side" json:"side,omitempty"`
+	// They are late.
+	Late          bool `protobuf:"varint,5,opt,name=late,proto3" json:"late,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamName) Reset() {
+	*x = StreamName{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamName) ProtoMessage() {}
+
+func (x *StreamName) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamName.ProtoReflect.Descriptor instead.
+func (*StreamName) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *StreamName) GetKind() v1.Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return v1.Kind(0)
+}
+
+func (x *StreamName) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *StreamName) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *StreamName) GetSide() v1.Side {
+	if x != nil {
+		return x.Side
+	}
+	return v1.Side(0)
+}
+
+func (x *StreamName) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+// RunName names a run.
+type RunName struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Producer: the SPIFFE URI of its certificate.
+	Producer string `protobuf:"bytes,1,opt,name=producer,proto3" json:"producer,omitempty"`
+	// Run id, 32 bytes; empty: the one-offs of the producer.
+	Run           []byte `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunName) Reset() {
+	*x = RunName{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunName) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunName) ProtoMessage() {}
+
+func (x *RunName) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunName.ProtoReflect.Descriptor instead.
+func (*RunName) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RunName) GetProducer() string {
+	if x != nil {
+		return x.Producer
+	}
+	return ""
+}
+
+func (x *RunName) GetRun() []byte {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+// GetCloseRowRequest names a row: a stream, or a run where its producer is given.
+type GetCloseRowRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the close; 0: the newest.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The stream.
+	Stream *StreamName `protobuf:"bytes,2,opt,name=stream,proto3" json:"stream,omitempty"`
+	// The run, in place of a stream.
+	Run           *RunName `protobuf:"bytes,3,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCloseRowRequest) Reset() {
+	*x = GetCloseRowRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCloseRowRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCloseRowRequest) ProtoMessage() {}
+
+func (x *GetCloseRowRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCloseRowRequest.ProtoReflect.Descriptor instead.
+func (*GetCloseRowRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *GetCloseRowRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GetCloseRowRequest) GetStream() *StreamName {
+	if x != nil {
+		return x.Stream
+	}
+	return nil
+}
+
+func (x *GetCloseRowRequest) GetRun() *RunName {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+// GetCloseRowResponse is the row, or what proves that there is none.
+type GetCloseRowResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The close's entry with proof and checkpoint.
+	Close *GetEntryResponse `protobuf:"bytes,1,opt,name=close,proto3" json:"close,omitempty"`
+	// Table in which it was looked up.
+	Table CloseTableKind `protobuf:"varint,2,opt,name=table,proto3,enum=daybook.api.v1.CloseTableKind" json:"table,omitempty"`
+	// The row with its proof; unset: the table has none.
+	Row *CloseRow `protobuf:"bytes,3,opt,name=row,proto3" json:"row,omitempty"`
+	// Where there is none: the row before its place, with its proof; unset: its
+	// place is before the first.
+	Before *CloseRow `protobuf:"bytes,4,opt,name=before,proto3" json:"before,omitempty"`
+	// Where there is none: the row after its place, likewise; unset: its place is
+	// after the last.
+	After         *CloseRow `protobuf:"bytes,5,opt,name=after,proto3" json:"after,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCloseRowResponse) Reset() {
+	*x = GetCloseRowResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCloseRowResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCloseRowResponse) ProtoMessage() {}
+
+func (x *GetCloseRowResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCloseRowResponse.ProtoReflect.Descriptor instead.
+func (*GetCloseRowResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetCloseRowResponse) GetClose() *GetEntryResponse {
+	if x != nil {
+		return x.Close
+	}
+	return nil
+}
+
+func (x *GetCloseRowResponse) GetTable() CloseTableKind {
+	if x != nil {
+		return x.Table
+	}
+	return CloseTableKind_CLOSE_TABLE_KIND_UNSPECIFIED
+}
+
+func (x *GetCloseRowResponse) GetRow() *CloseRow {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+func (x *GetCloseRowResponse) GetBefore() *CloseRow {
+	if x != nil {
+		return x.Before
+	}
+	return nil
+}
+
+func (x *GetCloseRowResponse) GetAfter() *CloseRow {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
 var File_daybook_api_v1_query_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_query_proto_rawDesc = "" +
@@ -2032,7 +2913,69 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\vfirst_index\x18\x01 \x01(\x04R\n" +
 	"firstIndex\x12\x18\n" +
 	"\aentries\x18\x02 \x03(\fR\aentries\x12\x14\n" +
-	"\x05proof\x18\x03 \x01(\fR\x05proof2\xd0\a\n" +
+	"\x05proof\x18\x03 \x01(\fR\x05proof\"O\n" +
+	"\x11ListClosesRequest\x12\x1b\n" +
+	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"o\n" +
+	"\x12ListClosesResponse\x121\n" +
+	"\x06closes\x18\x01 \x03(\v2\x19.daybook.api.v1.CloseViewR\x06closes\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"J\n" +
+	"\tCloseView\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12'\n" +
+	"\x05close\x18\x02 \x01(\v2\x11.daybook.v1.CloseR\x05close\"9\n" +
+	"\x0fGetCloseRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x10\n" +
+	"\x03day\x18\x02 \x01(\tR\x03day\"J\n" +
+	"\x10GetCloseResponse\x126\n" +
+	"\x05entry\x18\x01 \x01(\v2 .daybook.api.v1.GetEntryResponseR\x05entry\"\xe6\x01\n" +
+	"\x14ListCloseRowsRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x124\n" +
+	"\x05table\x18\x02 \x01(\x0e2\x1e.daybook.api.v1.CloseTableKindR\x05table\x12\x16\n" +
+	"\x06prefix\x18\x03 \x01(\fR\x06prefix\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x05 \x01(\tR\x06target\x12\x1b\n" +
+	"\tpage_size\x18\x06 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\a \x01(\tR\tpageToken\"\xa2\x01\n" +
+	"\x15ListCloseRowsResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12,\n" +
+	"\x04rows\x18\x02 \x03(\v2\x18.daybook.api.v1.CloseRowR\x04rows\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"table_rows\x18\x04 \x01(\x04R\ttableRows\"\xd8\x01\n" +
+	"\bCloseRow\x12\x1b\n" +
+	"\trow_index\x18\x01 \x01(\x04R\browIndex\x12\x10\n" +
+	"\x03row\x18\x02 \x01(\fR\x03row\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x12\n" +
+	"\x04root\x18\x04 \x01(\fR\x04root\x122\n" +
+	"\x06stream\x18\x05 \x01(\v2\x1a.daybook.api.v1.StreamNameR\x06stream\x12)\n" +
+	"\x03run\x18\x06 \x01(\v2\x17.daybook.api.v1.RunNameR\x03run\x12\x14\n" +
+	"\x05proof\x18\a \x01(\fR\x05proof\"\x9c\x01\n" +
+	"\n" +
+	"StreamName\x12$\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x10.daybook.v1.KindR\x04kind\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\tR\x06target\x12$\n" +
+	"\x04side\x18\x04 \x01(\x0e2\x10.daybook.v1.SideR\x04side\x12\x12\n" +
+	"\x04late\x18\x05 \x01(\bR\x04late\"7\n" +
+	"\aRunName\x12\x1a\n" +
+	"\bproducer\x18\x01 \x01(\tR\bproducer\x12\x10\n" +
+	"\x03run\x18\x02 \x01(\fR\x03run\"\x89\x01\n" +
+	"\x12GetCloseRowRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x122\n" +
+	"\x06stream\x18\x02 \x01(\v2\x1a.daybook.api.v1.StreamNameR\x06stream\x12)\n" +
+	"\x03run\x18\x03 \x01(\v2\x17.daybook.api.v1.RunNameR\x03run\"\x91\x02\n" +
+	"\x13GetCloseRowResponse\x126\n" +
+	"\x05close\x18\x01 \x01(\v2 .daybook.api.v1.GetEntryResponseR\x05close\x124\n" +
+	"\x05table\x18\x02 \x01(\x0e2\x1e.daybook.api.v1.CloseTableKindR\x05table\x12*\n" +
+	"\x03row\x18\x03 \x01(\v2\x18.daybook.api.v1.CloseRowR\x03row\x120\n" +
+	"\x06before\x18\x04 \x01(\v2\x18.daybook.api.v1.CloseRowR\x06before\x12.\n" +
+	"\x05after\x18\x05 \x01(\v2\x18.daybook.api.v1.CloseRowR\x05after*k\n" +
+	"\x0eCloseTableKind\x12 \n" +
+	"\x1cCLOSE_TABLE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CLOSE_TABLE_KIND_STREAMS\x10\x01\x12\x19\n" +
+	"\x15CLOSE_TABLE_KIND_RUNS\x10\x022\xc1\v\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
@@ -2042,7 +2985,13 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x8a\x01\n" +
 	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12o\n" +
 	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01\x12\x84\x01\n" +
-	"\x0fGetReceiptBatch\x12&.daybook.api.v1.GetReceiptBatchRequest\x1a'.daybook.api.v1.GetReceiptBatchResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/receipts:batch\x90\x02\x01B\xb8\x01\n" +
+	"\x0fGetReceiptBatch\x12&.daybook.api.v1.GetReceiptBatchRequest\x1a'.daybook.api.v1.GetReceiptBatchResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/receipts:batch\x90\x02\x01\x12j\n" +
+	"\n" +
+	"ListCloses\x12!.daybook.api.v1.ListClosesRequest\x1a\".daybook.api.v1.ListClosesResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/closes\x90\x02\x01\x12\x84\x01\n" +
+	"\bGetClose\x12\x1f.daybook.api.v1.GetCloseRequest\x1a .daybook.api.v1.GetCloseResponse\"5\x82\xd3\xe4\x93\x02,Z\x16\x12\x14/v1/days/{day}/close\x12\x12/v1/closes/{index}\x90\x02\x01\x12\x80\x01\n" +
+	"\rListCloseRows\x12$.daybook.api.v1.ListCloseRowsRequest\x1a%.daybook.api.v1.ListCloseRowsResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/closes/{index}/rows\x90\x02\x01\x12y\n" +
+	"\vGetCloseRow\x12\".daybook.api.v1.GetCloseRowRequest\x1a#.daybook.api.v1.GetCloseRowResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/closes/{index}/row\x90\x02\x01B\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"QueryProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
@@ -2058,121 +3007,160 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_query_proto_rawDescData
 }
 
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_daybook_api_v1_query_proto_goTypes = []any{
-	(*EntryView)(nil),                   // 0: daybook.api.v1.EntryView
-	(*GetEntryRequest)(nil),             // 1: daybook.api.v1.GetEntryRequest
-	(*GetEntryResponse)(nil),            // 2: daybook.api.v1.GetEntryResponse
-	(*GetEventRequest)(nil),             // 3: daybook.api.v1.GetEventRequest
-	(*GetEventResponse)(nil),            // 4: daybook.api.v1.GetEventResponse
-	(*ListEntriesRequest)(nil),          // 5: daybook.api.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),         // 6: daybook.api.v1.ListEntriesResponse
-	(*ListValuesRequest)(nil),           // 7: daybook.api.v1.ListValuesRequest
-	(*ListValuesResponse)(nil),          // 8: daybook.api.v1.ListValuesResponse
-	(*GetCheckpointRequest)(nil),        // 9: daybook.api.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),       // 10: daybook.api.v1.GetCheckpointResponse
-	(*GetConsistencyProofRequest)(nil),  // 11: daybook.api.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 12: daybook.api.v1.GetConsistencyProofResponse
-	(*GetReceiptsRequest)(nil),          // 13: daybook.api.v1.GetReceiptsRequest
-	(*GetReceiptsResponse)(nil),         // 14: daybook.api.v1.GetReceiptsResponse
-	(*ReceiptFile)(nil),                 // 15: daybook.api.v1.ReceiptFile
-	(*IndexRange)(nil),                  // 16: daybook.api.v1.IndexRange
-	(*GetReceiptBatchRequest)(nil),      // 17: daybook.api.v1.GetReceiptBatchRequest
-	(*GetReceiptBatchResponse)(nil),     // 18: daybook.api.v1.GetReceiptBatchResponse
-	(*ProvenRange)(nil),                 // 19: daybook.api.v1.ProvenRange
-	(*v1.BatchHead)(nil),                // 20: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 21: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 22: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 23: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 24: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 25: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 26: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 27: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 28: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 29: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 30: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 31: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 32: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 33: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 34: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 35: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 36: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 37: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 38: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 39: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 40: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 41: daybook.v1.Part
-	(v1.Kind)(0),                        // 42: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 43: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 44: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 45: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 46: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 47: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 48: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 49: daybook.v1.AlertType
+	(CloseTableKind)(0),                 // 0: daybook.api.v1.CloseTableKind
+	(*EntryView)(nil),                   // 1: daybook.api.v1.EntryView
+	(*GetEntryRequest)(nil),             // 2: daybook.api.v1.GetEntryRequest
+	(*GetEntryResponse)(nil),            // 3: daybook.api.v1.GetEntryResponse
+	(*GetEventRequest)(nil),             // 4: daybook.api.v1.GetEventRequest
+	(*GetEventResponse)(nil),            // 5: daybook.api.v1.GetEventResponse
+	(*ListEntriesRequest)(nil),          // 6: daybook.api.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 7: daybook.api.v1.ListEntriesResponse
+	(*ListValuesRequest)(nil),           // 8: daybook.api.v1.ListValuesRequest
+	(*ListValuesResponse)(nil),          // 9: daybook.api.v1.ListValuesResponse
+	(*GetCheckpointRequest)(nil),        // 10: daybook.api.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),       // 11: daybook.api.v1.GetCheckpointResponse
+	(*GetConsistencyProofRequest)(nil),  // 12: daybook.api.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 13: daybook.api.v1.GetConsistencyProofResponse
+	(*GetReceiptsRequest)(nil),          // 14: daybook.api.v1.GetReceiptsRequest
+	(*GetReceiptsResponse)(nil),         // 15: daybook.api.v1.GetReceiptsResponse
+	(*ReceiptFile)(nil),                 // 16: daybook.api.v1.ReceiptFile
+	(*IndexRange)(nil),                  // 17: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 18: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 19: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 20: daybook.api.v1.ProvenRange
+	(*ListClosesRequest)(nil),           // 21: daybook.api.v1.ListClosesRequest
+	(*ListClosesResponse)(nil),          // 22: daybook.api.v1.ListClosesResponse
+	(*CloseView)(nil),                   // 23: daybook.api.v1.CloseView
+	(*GetCloseRequest)(nil),             // 24: daybook.api.v1.GetCloseRequest
+	(*GetCloseResponse)(nil),            // 25: daybook.api.v1.GetCloseResponse
+	(*ListCloseRowsRequest)(nil),        // 26: daybook.api.v1.ListCloseRowsRequest
+	(*ListCloseRowsResponse)(nil),       // 27: daybook.api.v1.ListCloseRowsResponse
+	(*CloseRow)(nil),                    // 28: daybook.api.v1.CloseRow
+	(*StreamName)(nil),                  // 29: daybook.api.v1.StreamName
+	(*RunName)(nil),                     // 30: daybook.api.v1.RunName
+	(*GetCloseRowRequest)(nil),          // 31: daybook.api.v1.GetCloseRowRequest
+	(*GetCloseRowResponse)(nil),         // 32: daybook.api.v1.GetCloseRowResponse
+	(*v1.BatchHead)(nil),                // 33: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 34: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 35: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 36: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 37: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 38: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 39: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 40: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 41: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 42: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 43: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 44: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 45: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 46: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 47: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 48: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 49: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 50: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 51: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 52: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 53: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 54: daybook.v1.Part
+	(v1.Kind)(0),                        // 55: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 56: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 57: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 58: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 59: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 60: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 61: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 62: daybook.v1.AlertType
+	(v1.Side)(0),                        // 63: daybook.v1.Side
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	20, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	21, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	22, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	23, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	24, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	25, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	26, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	27, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	28, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	29, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	30, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	31, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	32, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	33, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	34, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	35, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	36, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	37, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	38, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	39, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	40, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	41, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	0,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
-	2,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	42, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	43, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	43, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	43, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	43, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	44, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	45, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	46, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	47, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	48, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	49, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	0,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	43, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	15, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	16, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	19, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	1,  // 40: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	3,  // 41: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	5,  // 42: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	7,  // 43: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	9,  // 44: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	11, // 45: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	13, // 46: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	17, // 47: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	2,  // 48: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	4,  // 49: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	6,  // 50: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	8,  // 51: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	10, // 52: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	12, // 53: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	14, // 54: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	18, // 55: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	48, // [48:56] is the sub-list for method output_type
-	40, // [40:48] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	33, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	34, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	35, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	36, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	37, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	38, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	39, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	40, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	41, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	42, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	43, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	44, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	45, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	46, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	47, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	48, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	49, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	50, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	51, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	52, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	53, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	54, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	1,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
+	3,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
+	55, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	56, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	56, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	56, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	56, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	57, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	58, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	59, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	60, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	61, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	62, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	1,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
+	56, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	16, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	17, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	20, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	23, // 40: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
+	47, // 41: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	3,  // 42: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 43: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
+	28, // 44: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
+	29, // 45: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
+	30, // 46: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
+	55, // 47: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	63, // 48: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	29, // 49: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
+	30, // 50: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
+	3,  // 51: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 52: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
+	28, // 53: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
+	28, // 54: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
+	28, // 55: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
+	2,  // 56: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	4,  // 57: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	6,  // 58: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	8,  // 59: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	10, // 60: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	12, // 61: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	14, // 62: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	18, // 63: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	21, // 64: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	24, // 65: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	26, // 66: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	31, // 67: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	3,  // 68: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	5,  // 69: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	7,  // 70: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	9,  // 71: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	11, // 72: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	13, // 73: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	15, // 74: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	19, // 75: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	22, // 76: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	25, // 77: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	27, // 78: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	32, // 79: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	68, // [68:80] is the sub-list for method output_type
+	56, // [56:68] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -2207,13 +3195,14 @@ func file_daybook_api_v1_query_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   20,
+			NumEnums:      1,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_daybook_api_v1_query_proto_goTypes,
 		DependencyIndexes: file_daybook_api_v1_query_proto_depIdxs,
+		EnumInfos:         file_daybook_api_v1_query_proto_enumTypes,
 		MessageInfos:      file_daybook_api_v1_query_proto_msgTypes,
 	}.Build()
 	File_daybook_api_v1_query_proto = out.File

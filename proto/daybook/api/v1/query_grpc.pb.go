@@ -27,6 +27,10 @@ const (
 	QueryService_GetConsistencyProof_FullMethodName = "/daybook.api.v1.QueryService/GetConsistencyProof"
 	QueryService_GetReceipts_FullMethodName         = "/daybook.api.v1.QueryService/GetReceipts"
 	QueryService_GetReceiptBatch_FullMethodName     = "/daybook.api.v1.QueryService/GetReceiptBatch"
+	QueryService_ListCloses_FullMethodName          = "/daybook.api.v1.QueryService/ListCloses"
+	QueryService_GetClose_FullMethodName            = "/daybook.api.v1.QueryService/GetClose"
+	QueryService_ListCloseRows_FullMethodName       = "/daybook.api.v1.QueryService/ListCloseRows"
+	QueryService_GetCloseRow_FullMethodName         = "/daybook.api.v1.QueryService/GetCloseRow"
 )
 
 // QueryServiceClient is the client API for QueryService service.
@@ -54,6 +58,15 @@ type QueryServiceClient interface {
 	// range, one checkpoint. The receipt files of single entries are cut from it
 	// offline.
 	GetReceiptBatch(ctx context.Context, in *GetReceiptBatchRequest, opts ...grpc.CallOption) (*GetReceiptBatchResponse, error)
+	// Lists closes, newest first.
+	ListCloses(ctx context.Context, in *ListClosesRequest, opts ...grpc.CallOption) (*ListClosesResponse, error)
+	// Returns one close, by index or day, with its inclusion proof.
+	GetClose(ctx context.Context, in *GetCloseRequest, opts ...grpc.CallOption) (*GetCloseResponse, error)
+	// Lists the rows of a close's table in order, page by page.
+	ListCloseRows(ctx context.Context, in *ListCloseRowsRequest, opts ...grpc.CallOption) (*ListCloseRowsResponse, error)
+	// Returns the row of a stream or run in a close with its proof, or the rows
+	// that prove that there is none.
+	GetCloseRow(ctx context.Context, in *GetCloseRowRequest, opts ...grpc.CallOption) (*GetCloseRowResponse, error)
 }
 
 type queryServiceClient struct {
@@ -144,6 +157,46 @@ func (c *queryServiceClient) GetReceiptBatch(ctx context.Context, in *GetReceipt
 	return out, nil
 }
 
+func (c *queryServiceClient) ListCloses(ctx context.Context, in *ListClosesRequest, opts ...grpc.CallOption) (*ListClosesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListClosesResponse)
+	err := c.cc.Invoke(ctx, QueryService_ListCloses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) GetClose(ctx context.Context, in *GetCloseRequest, opts ...grpc.CallOption) (*GetCloseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCloseResponse)
+	err := c.cc.Invoke(ctx, QueryService_GetClose_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) ListCloseRows(ctx context.Context, in *ListCloseRowsRequest, opts ...grpc.CallOption) (*ListCloseRowsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCloseRowsResponse)
+	err := c.cc.Invoke(ctx, QueryService_ListCloseRows_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) GetCloseRow(ctx context.Context, in *GetCloseRowRequest, opts ...grpc.CallOption) (*GetCloseRowResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCloseRowResponse)
+	err := c.cc.Invoke(ctx, QueryService_GetCloseRow_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServiceServer is the server API for QueryService service.
 // All implementations must embed UnimplementedQueryServiceServer
 // for forward compatibility.
@@ -169,6 +222,15 @@ type QueryServiceServer interface {
 	// range, one checkpoint. The receipt files of single entries are cut from it
 	// offline.
 	GetReceiptBatch(context.Context, *GetReceiptBatchRequest) (*GetReceiptBatchResponse, error)
+	// Lists closes, newest first.
+	ListCloses(context.Context, *ListClosesRequest) (*ListClosesResponse, error)
+	// Returns one close, by index or day, with its inclusion proof.
+	GetClose(context.Context, *GetCloseRequest) (*GetCloseResponse, error)
+	// Lists the rows of a close's table in order, page by page.
+	ListCloseRows(context.Context, *ListCloseRowsRequest) (*ListCloseRowsResponse, error)
+	// Returns the row of a stream or run in a close with its proof, or the rows
+	// that prove that there is none.
+	GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error)
 	mustEmbedUnimplementedQueryServiceServer()
 }
 
@@ -202,6 +264,18 @@ func (UnimplementedQueryServiceServer) GetReceipts(context.Context, *GetReceipts
 }
 func (UnimplementedQueryServiceServer) GetReceiptBatch(context.Context, *GetReceiptBatchRequest) (*GetReceiptBatchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReceiptBatch not implemented")
+}
+func (UnimplementedQueryServiceServer) ListCloses(context.Context, *ListClosesRequest) (*ListClosesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCloses not implemented")
+}
+func (UnimplementedQueryServiceServer) GetClose(context.Context, *GetCloseRequest) (*GetCloseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetClose not implemented")
+}
+func (UnimplementedQueryServiceServer) ListCloseRows(context.Context, *ListCloseRowsRequest) (*ListCloseRowsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCloseRows not implemented")
+}
+func (UnimplementedQueryServiceServer) GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCloseRow not implemented")
 }
 func (UnimplementedQueryServiceServer) mustEmbedUnimplementedQueryServiceServer() {}
 func (UnimplementedQueryServiceServer) testEmbeddedByValue()                      {}
@@ -368,6 +442,78 @@ func _QueryService_GetReceiptBatch_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QueryService_ListCloses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListClosesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).ListCloses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_ListCloses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).ListCloses(ctx, req.(*ListClosesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_GetClose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCloseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).GetClose(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_GetClose_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).GetClose(ctx, req.(*GetCloseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_ListCloseRows_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCloseRowsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).ListCloseRows(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_ListCloseRows_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).ListCloseRows(ctx, req.(*ListCloseRowsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_GetCloseRow_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCloseRowRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).GetCloseRow(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_GetCloseRow_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).GetCloseRow(ctx, req.(*GetCloseRowRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QueryService_ServiceDesc is the grpc.ServiceDesc for QueryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -406,6 +552,22 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetReceiptBatch",
 			Handler:    _QueryService_GetReceiptBatch_Handler,
+		},
+		{
+			MethodName: "ListCloses",
+			Handler:    _QueryService_ListCloses_Handler,
+		},
+		{
+			MethodName: "GetClose",
+			Handler:    _QueryService_GetClose_Handler,
+		},
+		{
+			MethodName: "ListCloseRows",
+			Handler:    _QueryService_ListCloseRows_Handler,
+		},
+		{
+			MethodName: "GetCloseRow",
+			Handler:    _QueryService_GetCloseRow_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
