@@ -29,6 +29,9 @@ func (c *Closed) Slip() (string, error) {
 
 // checkClose checks an entry that must be a close.
 func (c *Client) checkClose(a *apiv1.GetEntryResponse) (*Closed, error) {
+	if a == nil {
+		return nil, errors.New("the answer has no close")
+	}
 	e, err := c.checkEntry(a)
 	if err != nil {
 		return nil, err

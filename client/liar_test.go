@@ -55,6 +55,7 @@ type liar struct {
 	bendEntry func(*apiv1.GetEntryResponse)
 	bendFile  func(*apiv1.ReceiptFile)
 	bendBatch func(*apiv1.GetReceiptBatchResponse)
+	closed    *memClose // the close it serves; guarded by mu
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error
 	calls     int // appends so far; guarded by mu
