@@ -2,9 +2,11 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -231,4 +233,71 @@ func TestOneOffsShareARow(t *testing.T) {
 		t.Errorf("row of 5 one-offs counts %d", got)
 	}
 	g.Check()
+}
+
+// TestCloseWaitsForLogTime: a wall clock that has stepped over midnight does not
+// close the day while entries may still get a time in it.
+func TestCloseWaitsForLogTime(t *testing.T) {
+	g, clock := closing(t)
+	defer g.Close()
+	run, _ := g.Run("slack")
+	clock.Move(12*time.Hour - 3*time.Second)
+	clock.Skew(5 * time.Second) // wall 2 s after midnight, log time 2 s before it
+	for n := range uint64(3) {
+		appendBatch(t, g, ledgertest.Batch(run, 1, n+1, 1))
+		time.Sleep(250 * time.Millisecond) // the closer looks at the clock meanwhile
+	}
+	if closes := g.Closes(); len(closes) != 0 {
+		t.Fatalf("closed %v before the log's midnight", closes)
+	}
+	clock.Move(3 * time.Second)
+	closes := g.WaitCloses(1)
+	if c := closes[0].Close; c.PeriodEndNs != midnight(25) || c.Cut < 5 {
+		t.Errorf("close %v", c)
+	}
+	g.Check()
+}
+
+// TestShutLogWritesNoClose: days that pass while a log is shut are overdue, and
+// closed once it opens up.
+func TestShutLogWritesNoClose(t *testing.T) {
+	g, clock := closing(t)
+	run, _ := g.Run("shut")
+	appendBatch(t, g, ledgertest.Batch(run, 1, 1, 5))
+	g.Close()
+	clock.Move(2 * day)
+	other := ledgertest.Create(t, newMem(), "other", ledgertest.Options{Clock: clock.Ledger()})
+	appendBatch(t, other, ledgertest.Batch(run0(other), 1, 1, 300))
+	other.Close()
+	shut, err := ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Anchor: other.Anchor, Clock: clock.Ledger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond) // the closer looks at the clock meanwhile
+	var shutError *ledger.ShutError
+	if _, err := shut.L.CloseNow(t.Context()); !errors.As(err, &shutError) {
+		t.Errorf("closing a shut log: %v", err)
+	}
+	if closes, st := shut.Closes(), shut.L.Status(); len(closes) != 0 || st.ClosesOverdue != 2 || st.CloseIndex != 0 {
+		t.Errorf("a shut log has closes %v, status %+v", closes, st)
+	}
+	shut.Close()
+	g, err = ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Anchor: g.Anchor, Clock: clock.Ledger()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	closes := g.WaitCloses(2)
+	g.Check()
+	if _, err := g.L.Closes(t.Context(), 0, 1); err != nil { // has the follower meet them
+		t.Fatal(err)
+	}
+	if st := g.L.Status(); st.ClosesOverdue != 0 || st.CloseIndex != closes[1].Index || st.CloseEndNS != midnight(26) {
+		t.Errorf("status %+v after closes %v", st, closes)
+	}
+}
+
+func run0(g *ledgertest.Log) verify.Hash {
+	id, _ := g.Run("other")
+	return id
 }

@@ -173,7 +173,7 @@ func TestCrashAroundCloses(t *testing.T) {
 
 func TestFaultsAroundCloses(t *testing.T) {
 	var f closeLife
-	if runs := crashtest.Faults(t, crashtest.Plan{Stride: 3 * faultStride}, crashtest.Program{Run: f.run, Check: f.check}); runs < 5 {
+	if runs := crashtest.Faults(t, crashtest.Plan{Stride: closeFaultStride}, crashtest.Program{Run: f.run, Check: f.check}); runs < 5 {
 		t.Errorf("only %d runs: the script hardly touches the disk", runs)
 	}
 }

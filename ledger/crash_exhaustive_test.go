@@ -4,7 +4,8 @@ package ledger_test
 
 // How far apart the tried operations, crashes and flipped bytes are.
 const (
-	faultStride = 1
-	crashStride = 1
-	flipStride  = 1
+	closeFaultStride = 1
+	faultStride      = 1
+	crashStride      = 1
+	flipStride       = 1
 )

@@ -4,7 +4,8 @@ package ledger_test
 
 // How far apart the tried operations, crashes and flipped bytes are.
 const (
-	faultStride = 17
-	crashStride = 7
-	flipStride  = 37
+	closeFaultStride = 211
+	faultStride      = 17
+	crashStride      = 7
+	flipStride       = 37
 )
