@@ -3,8 +3,11 @@ package ledger
 import (
 	"bytes"
 	"fmt"
+	"iter"
+	"path/filepath"
 	"testing"
 
+	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
 	"github.com/daybook-ledger/daybook/verify"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -44,6 +47,30 @@ func manyStreams(n int) *replay {
 		}
 	}
 	return p
+}
+
+// BenchmarkCloseStored is the close of BenchmarkClose with its tables written,
+// synced, to the embedded engine: what the follower does.
+func BenchmarkCloseStored(b *testing.B) {
+	engine, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(b.TempDir(), "store"), Fatal: func(reason string) { panic(reason) }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	const n = 100_000
+	p := manyStreams(n)
+	p.closing.store = func(_ int64, pages iter.Seq2[[]byte, []byte]) error { return engine.Load(pages) }
+	end := int64(0)
+	for b.Loop() {
+		end += verify.Day
+		p.closing.drafts = nil
+		if err := p.closing.compute(p, end, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/stream")
+	if err := engine.Close(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // BenchmarkClose makes the tables of a close over 100,000 streams: the first

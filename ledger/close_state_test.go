@@ -134,6 +134,32 @@ func TestFsckReadsTables(t *testing.T) {
 	}
 }
 
+// TestFsckIsNotMisled: a snapshot that hides the closes costs a second pass and
+// changes nothing.
+func TestFsckIsNotMisled(t *testing.T) {
+	g, clock := closing(t)
+	run, _ := g.Run("misled")
+	for n := range uint64(4) {
+		appendBatch(t, g, ledgertest.Batch(run, 1, 1+n*30, 30))
+		if _, err := g.L.CloseNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g = reopen(t, g, clock) // with a snapshot after the closes
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ledger.MisleadFsck(g.Engine); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ledger.FsckEntries(t.Context(), g.Engine); err != nil || !r.OK {
+		t.Errorf("fsck: %+v, %v", r, err)
+	}
+	if err := g.Engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestFsckNamesTheClose writes closes that the entries do not give: the follower
 // stops the log, and fsck names the first that differs.
 func TestFsckNamesTheClose(t *testing.T) {

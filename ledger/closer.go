@@ -47,6 +47,7 @@ type closer struct {
 	due      atomic.Int64              // the next midnight the follower waits for
 	until    atomic.Int64              // end of the newest close met; with none the start of the first period
 	newest   atomic.Pointer[CloseInfo] // newest close that the follower has met; nil: none
+	took     atomic.Int64              // ns in which the newest tables were made and stored
 	previous uint64                    // index of the newest close plus 1; owned by run
 	marked   int64                     // time of the newest day's mark; owned by run
 }
@@ -233,6 +234,8 @@ func (l *Ledger) closesOverdue() int {
 // storeClose keeps the tables of a close, durably: whoever finds the close in the
 // log finds them. Crash: all are there or none, and then its cut is passed again.
 func (f *follower) storeClose(end int64, pages iter.Seq2[[]byte, []byte]) error {
+	start := f.l.clock.Mono()
+	defer func() { f.l.closes.took.Store(int64(f.l.clock.Mono() - start)) }()
 	lo, hi := closeRange(end)
 	switch _, err := f.l.engine.Get(closeKey(end, partDraft, 0)); {
 	case err == nil: // of before a crash

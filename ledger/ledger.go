@@ -273,7 +273,8 @@ func (l *Ledger) Status() Status {
 	if newest := l.closes.newest.Load(); newest != nil {
 		closed = *newest
 	}
-	return Status{Head: h, CloseIndex: closed.Index, CloseEndNS: closed.Close.PeriodEndNs, ClosesOverdue: l.closesOverdue(), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
+	return Status{Head: h, CloseIndex: closed.Index, CloseEndNS: closed.Close.PeriodEndNs, ClosesOverdue: l.closesOverdue(),
+		CloseTook: time.Duration(l.closes.took.Load()), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		Streams: int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
 		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey}
 }

@@ -171,4 +171,6 @@ type Status struct {
 	CloseIndex    uint64
 	CloseEndNS    int64
 	ClosesOverdue int
+	// CloseTook is how long the follower made and stored the newest close's tables.
+	CloseTook time.Duration
 }

@@ -118,6 +118,7 @@ func (m *Metrics) watchLog(status func() ledger.Status, ready func() (bool, stri
 	gauge("daybook_runs", "Live runs.", func(s ledger.Status) float64 { return float64(s.Runs) })
 	gauge("daybook_close_timestamp_seconds", "End of the period of the newest close; 0: there is none.", func(s ledger.Status) float64 { return float64(s.CloseEndNS) / 1e9 })
 	gauge("daybook_close_index", "Index of the newest close.", func(s ledger.Status) float64 { return float64(s.CloseIndex) })
+	gauge("daybook_close_tables_seconds", "Time in which the tables of the newest close were made and stored; appends go on meanwhile.", func(s ledger.Status) float64 { return s.CloseTook.Seconds() })
 	gauge("daybook_closes_overdue", "Days that ended over 10 s ago and have no close.", func(s ledger.Status) float64 { return float64(s.ClosesOverdue) })
 	gauge("daybook_disk_bytes", "Bytes the store takes on disk.", func(s ledger.Status) float64 { return float64(s.DiskBytes) })
 	gauge("daybook_shut", "1 while the log reads but does not append.", func(s ledger.Status) float64 { return truth(s.Shut != "") })

@@ -81,7 +81,6 @@ type twin struct {
 }
 
 type twinRun struct {
-	opened bool
 	last   uint64
 	hash   [32]byte
 	newest uint64 // index of its newest entry
