@@ -49,6 +49,7 @@ type closer struct {
 	newest   atomic.Pointer[CloseInfo] // newest close that the follower has met; nil: none
 	took     atomic.Int64              // ns in which the newest tables were made and stored
 	previous uint64                    // index of the newest close plus 1; owned by run
+	wrong    *draft                    // the newest that was no close; owned by run
 	marked   int64                     // time of the newest day's mark; owned by run
 }
 
@@ -133,7 +134,7 @@ func (c *closer) run(ctx context.Context) error {
 // append appends the close of a draft; false: it cannot be appended now. Crash:
 // the close is in the log with its tables, or its cut is passed again.
 func (c *closer) append(ctx context.Context, d *draft) bool {
-	if ready, _ := c.l.Ready(); !ready && c.l.shutReason() != "" {
+	if c.l.shutReason() != "" {
 		return false
 	}
 	m := proto.CloneOf(d.close)
@@ -143,7 +144,10 @@ func (c *closer) append(ctx context.Context, d *draft) bool {
 		_, err = verify.ParseClose(body)
 	}
 	if err != nil {
-		c.l.log.Error("a close is not what a close must be, and is not appended", "error", err)
+		if c.wrong != d {
+			c.wrong = d
+			c.l.log.Error("a close is not what a close must be, and is not appended", "error", err)
+		}
 		return false
 	}
 	w := &work{op: opOwn, kind: daybookv1.Kind_KIND_CLOSE, body: body}

@@ -11,7 +11,8 @@
 //	            wake the waiters
 //	caller      build the receipt from the published head parallel
 //	follower    re-read from disk, re-hash, index,        behind the head, derived only
-//	            snapshot runs and streams
+//	            snapshot runs and streams, make closes
+//	closer      append the closes the follower made
 //
 // What waits when a commit ends forms the next commit: there are no timers.
 //
@@ -28,6 +29,9 @@
 //     the one code path that derives them, for open, follower and fsck.
 //   - poisoned: the first failed commit ends the process; what was submitted is
 //     then a prefix that holds all that was acknowledged.
+//   - closed-once: every UTC day has one close, or one part after the other; the
+//     follower makes it at its cut, and takes no snapshot beyond a cut whose close
+//     is not in the log.
 //
 // # Shut
 //
