@@ -133,6 +133,9 @@ func (l *Ledger) OpenRun(ctx context.Context, producer Producer, opened *daybook
 	if m.Provenance < daybookv1.Provenance_PROVENANCE_FIRST_HAND || m.Provenance > daybookv1.Provenance_PROVENANCE_BACKFILL {
 		return nil, &RefusedError{Field: "provenance", Reason: "first-hand, second-hand or backfill"}
 	}
+	if err := checkSilenceLimit(m); err != nil {
+		return nil, &RefusedError{Field: "silence_limit_ns", Reason: err.Error()}
+	}
 	w := &work{op: opOpen, producer: producer, run: verify.Hash(m.Run), opened: m, bytes: int64(len(body))}
 	if imp := m.Import; imp != nil && w.run != verify.ImportRunID(verify.Hash(imp.FileSha256), imp.Mapping, imp.MappingVersion) {
 		return nil, &RefusedError{Field: "run", Reason: "not the id of this import: hash(import, file, mapping, version)"}
@@ -179,7 +182,7 @@ func (l *Ledger) control(ctx context.Context, w *work, presented uint64) (*RunAn
 		return nil, err
 	}
 	s := w.result.state
-	answer := &RunAnswer{Epoch: s.epoch, Next: s.next, Hash: s.hash, Ended: s.ended, Receipt: receipt, Body: w.result.body}
+	answer := &RunAnswer{Epoch: s.epoch, Next: s.next, Hash: s.hash, Ended: s.ended, SilenceNS: s.silence, Receipt: receipt, Body: w.result.body}
 	if presented > 0 {
 		answer.Consistency, err = verify.ProveConsistency(presented, receipt.Size, l.tiles.node)
 	}
@@ -211,7 +214,7 @@ func (l *Ledger) signed(ctx context.Context, producer Producer, run verify.Hash,
 		return nil, err
 	}
 	if err := w.wait(ctx); err != nil {
-		return nil, err
+		return nil, l.refused(producer, err)
 	}
 	return l.receipt(w)
 }

@@ -34,6 +34,8 @@ type placed struct {
 	head verify.BatchHead
 	end  int  // one past its last entry in the cohort
 	run  *run // a copy, as the append leaves it; nil for a one-off
+
+	silent *run // a copy of the run whose silence the entry reports; mostly nil
 }
 
 // A cohort is what becomes durable together. The sequencer fills it; from its

@@ -55,7 +55,7 @@ func (e *RefusedError) Error() string {
 type OutOfOrderError struct{ Expected uint64 }
 
 func (e *OutOfOrderError) Error() string {
-	return fmt.Sprintf("numbers out of order: the run's next number is %d", e.Expected)
+	return fmt.Sprintf("numbers out of order: the run's next number is %d: resend from it, or declare what is lost from it on as a gap", e.Expected)
 }
 
 // A ConflictError says that other bytes stand under a number. The producer
@@ -70,7 +70,7 @@ func (e *ConflictError) Error() string {
 type EpochError struct{ Current uint64 }
 
 func (e *EpochError) Error() string {
-	return fmt.Sprintf("the run's epoch is %d: a lower one is refused for good", e.Current)
+	return fmt.Sprintf("the run was taken over: its epoch is %d, and a lower one is refused for good; a producer that is no clone opens a new run that cites this one", e.Current)
 }
 
 // A ShutError says why the log reads but neither appends nor signs.

@@ -130,6 +130,8 @@ func (f *follower) run(ctx context.Context) error {
 		}
 		select {
 		case <-change:
+		case ask := <-f.l.questions:
+			f.answer(ask)
 		case <-idle.C:
 			if err := f.save(); err != nil {
 				return f.fault(err)
@@ -178,6 +180,7 @@ func (f *follower) follow() error {
 		}
 		f.l.position.Store(to)
 		f.l.followed.notify()
+		f.answerWaiting()
 		f.l.streams.Store(int64(len(f.replay.state.streams)))
 		f.l.runs.Store(int64(len(f.replay.state.runs)))
 		if to-f.snapshot >= snapshotEvery {
@@ -228,6 +231,9 @@ func (f *follower) adopt(c *cohort) error {
 		f.replay.adoptStream(e)
 		if i+1 == appends[0].end {
 			f.replay.adoptRun(appends[0].run)
+			if err := f.replay.adoptAlert(appends[0].silent); err != nil {
+				return err
+			}
 			closing.afterRun(f.replay.run, appends[0].run == nil, &entry, index)
 		}
 		if err := closing.afterOne(f.replay.stream, &entry, index); err != nil {

@@ -61,7 +61,6 @@ type Ledger struct {
 	shut    string // why the log is shut; guarded by mu
 	clockAt string // why the clock is at fault; guarded by mu
 	fatal   error  // the first failure of the engine; guarded by mu
-	alerted map[verify.Hash]bool
 
 	refusals refusals
 	lookups  chan struct{} // held while repeats are read, so that they cannot starve appends
@@ -69,6 +68,10 @@ type Ledger struct {
 	seq    *sequencer // owned by Run
 	follow *follower  // owned by Run
 	opened []ownEntry // written first by Run
+
+	silenceDue atomic.Int64      // log time at which silence must be looked for; 0: none is watched
+	takesSince atomic.Int64      // log time before which no silence counts
+	questions  chan *runQuestion // to the follower
 }
 
 // Run sequences, publishes and follows until ctx ends; then it finishes what
@@ -93,6 +96,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	defer endRefusals()
 	var refusing sync.WaitGroup
 	refusing.Go(func() { l.writeRefusals(refuse) })
+	refusing.Go(func() { l.watchSilence(refuse) })
 	select {
 	case <-ctx.Done():
 	case <-l.stopping:

@@ -185,7 +185,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
-		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), alerted: map[verify.Hash]bool{}}
+		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion)}
 	l.closes = &closer{l: l}
 	return l, nil
 }
@@ -215,6 +215,10 @@ func (l *Ledger) recover(head store.Head) error {
 		time: timekeeper{clock: l.clock, last: head.TimeNS}, ownRun: randomHash(),
 		batches: make(chan store.Batch, l.engine.InFlight()+1), live: map[string]map[verify.Hash]time.Duration{},
 		oneOffs: map[verify.Hash]uint64{}, parked: map[verify.Hash][]*work{}}
+	if err := l.seq.recoverAlerts(fol.replay.state); err != nil {
+		return err
+	}
+	l.seq.armAll()
 	leaves, err := l.seq.resumeBundle(head.Size)
 	if err != nil {
 		return err

@@ -37,43 +37,30 @@ func (l *Ledger) enqueueOwn(e ownEntry) {
 	}
 }
 
-// alert appends an alert, at most one for each id; it does not wait and may be
-// called by the sequencer.
-func (l *Ledger) alert(typ daybookv1.AlertType, subject, source, target, detail string, index uint64) {
-	id := verify.AlertID(uint32(typ), subject, 0, 0)
-	l.mu.Lock()
-	again := l.alerted[id]
-	l.alerted[id] = true
-	l.mu.Unlock()
-	if again {
-		return
-	}
-	l.log.Warn("alert", "type", typ, "subject", subject, "detail", detail)
-	l.enqueueOwn(ownEntry{kind: daybookv1.Kind_KIND_ALERT, source: source, target: target, body: &daybookv1.Alert{Id: id[:], Type: typ,
-		DetectorVersion: 1, Subject: clip(subject, 2048), Source: source, Target: target, Entries: []uint64{index + 1}, Detail: clip(detail, 2048)}})
-}
-
-// clockRight notes that the clock is right again, and leaves an alert of the
-// fault: there was no time to give to one while it lasted.
-func (l *Ledger) clockRight() {
+// clockRight notes that the clock is right again at log time now, and leaves an
+// alert of the fault: there was no time to give to one while it lasted. It says
+// whether there was a fault.
+func (l *Ledger) clockRight(now int64) bool {
 	l.mu.Lock()
 	was := l.clockAt
 	l.clockAt = ""
 	l.mu.Unlock()
-	if was != "" {
-		l.alert(daybookv1.AlertType_ALERT_TYPE_LEDGER_CLOCK, l.origin, "", "", was, l.Head().Size-1)
+	if was == "" {
+		return false
 	}
+	head := l.Head()
+	l.raise(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_LEDGER_CLOCK, Subject: l.origin, Producer: l.origin,
+		PeriodStartNs: head.TimeNS, PeriodEndNs: max(now, head.TimeNS+1), Entries: []uint64{head.Size}, Detail: was})
+	return true
 }
 
 // appendOwn places an entry of the ledger's own. Its run begins with the first
 // one after each open.
 func (q *sequencer) appendOwn(w *work) error {
-	w.producer = Producer{ID: q.l.origin, KeyFingerprint: sha256.Sum256([]byte(q.l.vkey))}
-	if q.own == nil {
-		if err := q.openOwn(w); err != nil {
-			return err
-		}
+	if err := q.openOwn(); err != nil {
+		return err
 	}
+	w.producer = q.ownProducer()
 	q.beginAppend(w, q.own.provenance, q.own.id, q.own.epoch)
 	q.placeItem(q.own, &admitted{kind: w.kind, body: w.body, sum: sha256.Sum256(w.body), number: q.own.last + 1, last: q.own.last + 1,
 		source: w.source, target: w.target})
@@ -81,7 +68,15 @@ func (q *sequencer) appendOwn(w *work) error {
 	return nil
 }
 
-func (q *sequencer) openOwn(w *work) error {
+func (q *sequencer) ownProducer() Producer {
+	return Producer{ID: q.l.origin, KeyFingerprint: sha256.Sum256([]byte(q.l.vkey))}
+}
+
+// openOwn opens the ledger's own run of this opening, once.
+func (q *sequencer) openOwn() error {
+	if q.own != nil {
+		return nil
+	}
 	m := &daybookv1.RunOpened{Run: q.ownRun[:], Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND, Software: clip(q.l.software, 128)}
 	body, err := marshal(m)
 	if err != nil {
@@ -92,14 +87,15 @@ func (q *sequencer) openOwn(w *work) error {
 		return fmt.Errorf("opening the ledger's own run: %w", err)
 	}
 	q.own = r
+	q.excuse(q.cohort.time)
 	q.state.runs[r.key()] = r
-	opened := &work{producer: w.producer, done: make(chan struct{})}
+	opened := &work{producer: q.ownProducer(), done: make(chan struct{})}
 	q.placeControl(opened, r, daybookv1.Kind_KIND_RUN_OPENED, body)
 	return nil
 }
 
 // conflictAlert reports other bytes under a number that was taken.
 func (l *Ledger) conflictAlert(producer string, run verify.Hash, number, index uint64) {
-	l.alert(daybookv1.AlertType_ALERT_TYPE_NUMBER_CONFLICT, producer, "", "",
-		fmt.Sprintf("run %x: other bytes under number %d", run, number), index)
+	l.raise(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_NUMBER_CONFLICT, Subject: producer, Producer: producer,
+		Entries: []uint64{index + 1}, Detail: fmt.Sprintf("run %x: other bytes under number %d", run, number)})
 }

@@ -205,7 +205,7 @@ func (p *replay) adoptRun(left *run) {
 	}
 	dirty, round := r.dirty, r.round
 	*r = *left
-	r.dirty, r.round = dirty, round
+	r.dirty, r.round, r.armed = dirty, round, false
 	p.run = r
 	p.touch(r)
 }
@@ -247,9 +247,12 @@ func (p *replay) applyRun(index uint64) error {
 	if err := r.take(place.Kind, head.Epoch, place.Number, p.entry.Body, sha256.Sum256(p.entry.Body)); err != nil {
 		return err
 	}
-	r.previous, p.run = index+1, r
+	r.previous, r.time, p.run = index+1, head.LogTimeNS, r
 	p.touch(r)
-	return nil
+	if place.Kind == daybookv1.Kind_KIND_ACCESS {
+		return nil
+	}
+	return p.applyTold(r)
 }
 
 // take moves the run over one entry of the given kind, number and body.
@@ -260,7 +263,11 @@ func (r *run) take(kind daybookv1.Kind, epoch, number uint64, body []byte, sum v
 		}
 		r.hash = verify.RunNext(r.hash, number, sum)
 		r.last = number
+		if kind == daybookv1.Kind_KIND_ACCESS {
+			return nil
+		}
 		if kind != daybookv1.Kind_KIND_GAP {
+			r.count(kind, number, number)
 			return nil
 		}
 		var gap daybookv1.Gap
@@ -271,6 +278,7 @@ func (r *run) take(kind daybookv1.Kind, epoch, number uint64, body []byte, sum v
 			return fmt.Errorf("gap %d..%d under number %d", gap.First, gap.Last, number)
 		}
 		r.last = gap.Last
+		r.count(kind, gap.First, gap.Last)
 		return nil
 	}
 	if number != 0 {
@@ -289,7 +297,10 @@ func (r *run) takeControl(kind daybookv1.Kind, epoch uint64, body []byte) error 
 		if r.epoch != 0 || epoch != 1 || verify.Hash(m.Run) != r.id || m.Provenance != r.provenance {
 			return errors.New("run opened twice, or differs from its heads")
 		}
-		r.epoch = 1
+		if err := checkSilenceLimit(&m); err != nil {
+			return err
+		}
+		r.epoch, r.silence = 1, int64(m.SilenceLimitNs)
 		return r.setCertificate(m.Certificate)
 	case daybookv1.Kind_KIND_RUN_RESUMED:
 		var m daybookv1.RunResumed
@@ -342,7 +353,7 @@ func (r *run) checkSigned(epoch, last uint64, hash []byte, said uint64, sig []by
 	if r.ended || epoch != r.epoch || said != epoch || last != r.last || verify.Hash(hash) != r.hash {
 		return errState
 	}
-	if len(sig) == 0 {
+	if r.signs = len(sig) > 0; !r.signs {
 		return nil
 	}
 	if err := verify.CheckRunSignature(r.spki, message(r.hash, last, epoch), sig); err != nil {

@@ -43,6 +43,10 @@ type sequencer struct {
 	broken  bool                                     // a commit failed: nothing is submitted any more
 	forgot  uint64                                   // snapshot up to which runs were forgotten
 	marks   []*work                                  // of the cohort being built
+
+	alerts   alerts
+	raised   []*daybookv1.Alert // by this cohort, placed at its end
+	silences silences
 }
 
 func (q *sequencer) loop() {
@@ -59,9 +63,11 @@ func (q *sequencer) loop() {
 			}
 			continue
 		}
+		q.reportDue()
 		for _, w := range works {
 			q.sequence(w)
 		}
+		q.placeRaised()
 		q.placeMarks()
 		if len(q.cohort.entries) == 0 {
 			continue
@@ -80,7 +86,9 @@ func (q *sequencer) begin() error {
 	if err != nil {
 		return err
 	}
-	q.l.clockRight()
+	if q.l.clockRight(now) {
+		q.excuse(now)
+	}
 	if saved := q.l.saved.Load(); saved != q.forgot {
 		q.state.forget(saved)
 		q.forgot = saved
@@ -110,6 +118,10 @@ func (q *sequencer) sequence(w *work) {
 			err = q.appendOwn(w)
 		case opMark:
 			q.marks = append(q.marks, w)
+		case opAlert:
+			err = q.placeAlert(w)
+		case opWatch:
+			err = q.watchRuns(w)
 		}
 	}
 	if errors.Is(err, errParked) {
@@ -154,6 +166,7 @@ func (q *sequencer) append(w *work) error {
 	if err := q.touch(r); err != nil {
 		return err
 	}
+	q.stir(r)
 	q.beginAppend(w, r.provenance, w.run, r.epoch)
 	for i := range w.items {
 		q.placeItem(r, &w.items[i])
@@ -167,6 +180,8 @@ func (q *sequencer) placeItem(r *run, a *admitted) {
 	place := verify.EntryHead{Kind: a.kind, Number: a.number, Source: a.source, Target: a.target}
 	if a.kind == daybookv1.Kind_KIND_ACCESS {
 		q.judge(&place, a, r.provenance)
+	} else {
+		q.tell(r, a)
 	}
 	place.PreviousInRun = r.previous
 	r.previous = q.next() + 1
@@ -217,9 +232,12 @@ func (q *sequencer) beginAppend(w *work, p daybookv1.Provenance, run verify.Hash
 
 func (q *sequencer) endAppend(w *work, r *run) {
 	w.result.places = q.cohort.places[w.result.first-q.cohort.first : len(q.cohort.entries)]
+	if r != nil {
+		r.time = q.cohort.time
+	}
 	q.cohort.end(r)
 	if r != nil {
-		w.result.state = runState{epoch: r.epoch, next: r.last + 1, hash: r.hash, ended: r.ended, opened: r.opened}
+		w.result.state = stateOf(r)
 	}
 	q.cohort.works = append(q.cohort.works, w)
 }
@@ -253,7 +271,7 @@ func (q *sequencer) open(w *work) error {
 		if r.provenance != w.opened.Provenance {
 			return &RefusedError{Field: "provenance", Reason: "the run was opened with another one"}
 		}
-		w.result.state = runState{epoch: r.epoch, next: r.last + 1, hash: r.hash, ended: r.ended, opened: r.opened}
+		w.result.state = stateOf(r)
 		return &errRepeat{upto: q.next()}
 	}
 	if !errors.Is(err, ErrNoRun) {
@@ -273,6 +291,7 @@ func (q *sequencer) open(w *work) error {
 	}
 	q.state.runs[r.key()] = r
 	q.placeControl(w, r, daybookv1.Kind_KIND_RUN_OPENED, body)
+	q.stir(r)
 	return nil
 }
 
@@ -295,6 +314,7 @@ func (q *sequencer) resume(w *work) error {
 	if err := q.touch(r); err != nil {
 		return err
 	}
+	q.stir(r)
 	if err := r.takeControl(daybookv1.Kind_KIND_RUN_RESUMED, r.epoch+1, body); err != nil {
 		return &RefusedError{Field: "resumed", Reason: err.Error()}
 	}
@@ -313,6 +333,7 @@ func (q *sequencer) control(w *work) error {
 	if w.epoch != r.epoch {
 		return &EpochError{r.epoch}
 	}
+	q.stir(r)
 	if err := r.takeControl(w.kind, w.epoch, w.body); err != nil {
 		return &RefusedError{Field: "hash", Reason: err.Error()}
 	}
@@ -328,6 +349,7 @@ func (q *sequencer) placeControl(w *work, r *run, kind daybookv1.Kind, body []by
 	q.beginAppend(w, r.provenance, r.id, r.epoch)
 	place := verify.EntryHead{Kind: kind, Source: producerDomain(r.producer), PreviousInRun: r.previous}
 	r.previous = q.next() + 1
+	r.stated(kind)
 	q.place(&place, body, &verify.EventFields{})
 	w.result.body = body
 	q.endAppend(w, r)

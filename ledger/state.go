@@ -32,6 +32,14 @@ type run struct {
 	name       verify.Hash
 	dirty      bool   // touched since the last snapshot; the follower's
 	round      uint64 // newest period in which it was touched; the follower's
+
+	time    int64  // log time of the newest entry
+	silence int64  // how long there may be none, in nanoseconds; 0: for ever
+	alerted uint64 // previous when silence was last reported; 0: never
+	dropped uint64 // previous when a report of silence was dropped; the sequencer's
+	armed   bool   // silence is watched; the sequencer's
+	signs   bool   // the newest heartbeat or end is signed
+	told    *told  // immutable; nil: nothing
 }
 
 // key names the run in memory and in the store. It is hashed once.
@@ -117,7 +125,7 @@ func (s *state) forget(snapshot uint64) {
 		return
 	}
 	for key, r := range s.runs {
-		if r.previous <= snapshot {
+		if r.previous <= snapshot && !r.armed {
 			delete(s.runs, key)
 		}
 	}
@@ -212,11 +220,12 @@ func (r *run) row() []byte {
 	for _, v := range []uint64{r.epoch, r.last, r.opened, r.previous} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
+	b = r.appendTold(b)
 	b = append(binary.BigEndian.AppendUint16(b, uint16(len(r.producer))), r.producer...)
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(r.spki))), r.spki...)
 }
 
-const runRowFixed = 32 + 32 + 2 + 4*8
+const runRowFixed = 32 + 32 + 2 + 4*8 + toldLen
 
 var errRunRow = errors.New("run snapshot is damaged")
 
@@ -230,6 +239,7 @@ func parseRun(b []byte) (*run, error) {
 	for i, v := range []*uint64{&r.epoch, &r.last, &r.opened, &r.previous} {
 		*v = binary.BigEndian.Uint64(b[66+8*i:])
 	}
+	r.parseTold(b[runRowFixed-toldLen:])
 	producer, b, ok := cutPart(b[runRowFixed:])
 	if !ok {
 		return nil, errRunRow

@@ -25,11 +25,6 @@ type tally struct {
 	swept                   int64               // start of the period before which notes were deleted
 }
 
-type runName struct {
-	producer string
-	id       verify.Hash
-}
-
 // oneOffs is where the one-offs of a producer stand, as if they were a run.
 type oneOffs struct {
 	producer string

@@ -138,6 +138,7 @@ type RunAnswer struct {
 	Epoch, Next uint64
 	Hash        verify.Hash
 	Ended       bool
+	SilenceNS   int64 // the run's silence limit; 0: none
 	Receipt     *Receipt
 	Body        []byte        // body of the entry that Receipt proves
 	Consistency []verify.Hash // from the presented checkpoint to Receipt's

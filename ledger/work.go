@@ -19,6 +19,8 @@ const (
 	opControl // heartbeat or end
 	opOwn
 	opMark
+	opAlert // an alert of the ledger's own
+	opWatch // look for silence
 )
 
 // A work is one request on its way through the sequencer. The caller fills it
@@ -38,6 +40,8 @@ type work struct {
 	opened   *daybookv1.RunOpened
 	resumed  uint64 // opResume: size of the presented checkpoint
 	checked  uint64 // opOneOff: entries the caller has looked through
+	alert    *daybookv1.Alert
+	watched  []runName // opWatch: runs to watch from now on
 	bytes    int64
 	parked   bool
 	demand   bool  // opMark: close the period there
@@ -65,6 +69,7 @@ type runState struct {
 	hash        verify.Hash
 	ended       bool
 	opened      uint64 // index of the run opened entry
+	silence     int64
 }
 
 // errRepeat: the batch begins below the run's next number. The caller looks the
@@ -117,7 +122,7 @@ func (q *queue) push(w *work) error {
 	if q.closed != nil {
 		return q.closed
 	}
-	if w.op != opOwn && w.op != opMark {
+	if w.op < opOwn {
 		share := q.share[w.producer.ID] + w.bytes
 		if q.bytes+w.bytes > q.limit || share > q.limit/8 {
 			return &BusyError{What: "the queue is full", RetryAfter: retryAfter}

@@ -70,5 +70,6 @@ func concat(proof []verify.Hash) []byte {
 }
 
 func runStateOf(a *ledger.RunAnswer) *apiv1.RunState {
-	return &apiv1.RunState{Epoch: a.Epoch, NextNumber: a.Next, Hash: a.Hash[:], Ended: a.Ended}
+	return &apiv1.RunState{Epoch: a.Epoch, NextNumber: a.Next, Hash: a.Hash[:], Ended: a.Ended,
+		SilenceLimitNs: uint64(a.SilenceNS)}
 }

@@ -31,7 +31,7 @@ const (
 	ReasonEventRefused    = "EVENT_REFUSED"       // RefusalDetail names number, field and limit
 	ReasonOutOfOrder      = "OUT_OF_ORDER"        // RefusalDetail.expected_number
 	ReasonNumberConflict  = "NUMBER_CONFLICT"     // open a new run
-	ReasonEpochOver       = "EPOCH_OVER"          // another life of the producer has the run
+	ReasonEpochOver       = "EPOCH_OVER"          // another life of the producer has the run: RefusalDetail.current_epoch
 	ReasonNoRun           = "NO_RUN"              // open the run
 	ReasonRunEnded        = "RUN_ENDED"           // open a new run
 	ReasonShut            = "SHUT"                // the log reads but does not append
@@ -104,7 +104,7 @@ func refusalOf(err error) (refusal, bool) {
 	case errors.As(err, &conflict):
 		return refuse(codes.AlreadyExists, ReasonNumberConflict, &apiv1.RefusalDetail{Number: conflict.Number}), true
 	case errors.As(err, &epoch):
-		return refuse(codes.FailedPrecondition, ReasonEpochOver), true
+		return refuse(codes.FailedPrecondition, ReasonEpochOver, &apiv1.RefusalDetail{CurrentEpoch: epoch.Current}), true
 	case errors.Is(err, ledger.ErrNoRun):
 		return refuse(codes.NotFound, ReasonNoRun), true
 	case errors.Is(err, ledger.ErrRunEnded):

@@ -188,7 +188,7 @@ func TestOpenAPIDescribesEveryPath(t *testing.T) {
 	if document.Info.Title != "Daybook query API" || document.Info.Version != "v1" {
 		t.Errorf("info is %+v", document.Info)
 	}
-	for _, path := range []string{"/v1/entries", "/v1/entries/{index}", "/v1/events/{eventId}", "/v1/checkpoint", "/v1/consistency", "/v1/receipts", "/v1/values/{field}"} {
+	for _, path := range []string{"/v1/entries", "/v1/entries/{index}", "/v1/events/{eventId}", "/v1/checkpoint", "/v1/consistency", "/v1/receipts", "/v1/values/{field}", "/v1/runs", "/v1/runs/{run}"} {
 		if document.Paths[path]["get"] == nil {
 			t.Errorf("GET %s is not described", path)
 		}

@@ -27,10 +27,8 @@ type pageToken struct {
 
 var errPageToken = errors.New("malformed page token")
 
-// filterSum identifies the filter of a request.
-func filterSum(r *apiv1.ListEntriesRequest) ([8]byte, error) {
-	filter := proto.CloneOf(r)
-	filter.PageSize, filter.PageToken = 0, ""
+// sumOf identifies a filter without page size and token.
+func sumOf(filter proto.Message) ([8]byte, error) {
 	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(filter)
 	if err != nil {
 		return [8]byte{}, err
@@ -75,14 +73,21 @@ func parsePageToken(text string) (pageToken, error) {
 // pageOf returns where a list starts: its token's place, or nothing for a first
 // page.
 func pageOf(r *apiv1.ListEntriesRequest) (token pageToken, first bool, err error) {
-	sum, err := filterSum(r)
+	filter := proto.CloneOf(r)
+	filter.PageSize, filter.PageToken = 0, ""
+	return tokenOf(filter, r.GetPageToken())
+}
+
+// tokenOf returns where the list of a filter starts; text may be empty.
+func tokenOf(filter proto.Message, text string) (token pageToken, first bool, err error) {
+	sum, err := sumOf(filter)
 	if err != nil {
 		return pageToken{}, false, err
 	}
-	if r.GetPageToken() == "" {
+	if text == "" {
 		return pageToken{filter: sum}, true, nil
 	}
-	token, err = parsePageToken(r.GetPageToken())
+	token, err = parsePageToken(text)
 	if err == nil && token.filter != sum {
 		err = errors.New("the page token is another list's: keep the filter as it was, or start again without a token")
 	}

@@ -59,7 +59,9 @@
 // number || SHA-256(body)), h(0) = hash(run, ...). A producer signs
 // "daybook/heartbeat/v1" || 0x00 || h || u64 number || u64 epoch, and at the end
 // of a run the same behind "daybook/end/v1": with Ed25519, or with ECDSA on P-256
-// over SHA-256 of it in ASN.1 form.
+// over SHA-256 of it in ASN.1 form. A heartbeat states the number and the running
+// hash of the run at the entry before it, exactly, so that whoever walks a run in
+// order and keeps one hash can check each one as it comes; so does the end.
 //
 // # Stream
 //

@@ -118,7 +118,7 @@ const (
 	AlertType_ALERT_TYPE_APPROVAL_UNUSED AlertType = 6
 	// A flow that nobody used.
 	AlertType_ALERT_TYPE_FLOW_UNUSED AlertType = 7
-	// A producer silent past its limit.
+	// A run silent past its limit.
 	AlertType_ALERT_TYPE_SILENCE AlertType = 8
 	// A clock beyond its domain's limit.
 	AlertType_ALERT_TYPE_CLOCK AlertType = 9
@@ -144,7 +144,7 @@ const (
 	AlertType_ALERT_TYPE_EXPIRY AlertType = 19
 	// A gap declared by a producer.
 	AlertType_ALERT_TYPE_GAP AlertType = 20
-	// More alerts than are kept.
+	// More alerts of one producer on one day than are kept.
 	AlertType_ALERT_TYPE_TOO_MANY AlertType = 21
 )
 
@@ -814,7 +814,21 @@ func (x *Revocation) GetAuthentication() string {
 }
 
 // Alert says what the ledger detected and no single entry shows. It is a pure
-// function of the entries before it: id = hash(alert, type, subject, period).
+// function of the entries before it: id = hash(alert, type, subject, period), at
+// most one for each id. Where a detector has no period of its own, the period is
+// the UTC day of the alert's log time. Of one producer and one UTC day at most
+// 1,000 alerts are kept; the next is one of type TOO_MANY, and that day's further
+// ones are dropped.
+//
+// Silence: a run that has not ended and has a silence limit had no entry for
+// longer than the limit. The period begins at the log time of the run's newest
+// entry, of the run opened entry of the ledger's own newest run, or at the end of
+// the newest LEDGER_CLOCK alert's period, whichever is last: the ledger does not
+// count against a producer what it could not have taken. The period ends the
+// limit later. The alert stands before the next entry of the run, and there is
+// one for each silence.
+//
+// Gap: one for each gap entry, in the same commit.
 type Alert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// hash(alert, u32 type, subject, u64 period_start_ns, u64 period_end_ns).
@@ -823,7 +837,8 @@ type Alert struct {
 	Type AlertType `protobuf:"varint,2,opt,name=type,proto3,enum=daybook.v1.AlertType" json:"type,omitempty"`
 	// Version of the detector.
 	DetectorVersion uint32 `protobuf:"varint,3,opt,name=detector_version,json=detectorVersion,proto3" json:"detector_version,omitempty"`
-	// What it is about: a domain, a producer, a run.
+	// What it is about: a domain, a producer, or a run as `run <hex id> of
+	// <producer>`; of a gap with `, numbers <first>-<last>`.
 	Subject string `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Source domain id, where it is about a pair.
 	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
@@ -836,7 +851,9 @@ type Alert struct {
 	// Indexes of the entries it rests on, plus 1, ascending.
 	Entries []uint64 `protobuf:"varint,9,rep,packed,name=entries,proto3" json:"entries,omitempty"`
 	// In words.
-	Detail        string `protobuf:"bytes,10,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,10,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The producer whose alerts it counts among; empty: none's.
+	Producer      string `protobuf:"bytes,11,opt,name=producer,proto3" json:"producer,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -937,6 +954,13 @@ func (x *Alert) GetEntries() []uint64 {
 func (x *Alert) GetDetail() string {
 	if x != nil {
 		return x.Detail
+	}
+	return ""
+}
+
+func (x *Alert) GetProducer() string {
+	if x != nil {
+		return x.Producer
 	}
 	return ""
 }
@@ -1598,7 +1622,7 @@ const file_daybook_v1_governance_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\bR\x06reason\x12\x1f\n" +
 	"\x06ticket\x18\x05 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x01R\x06ticket\x12#\n" +
 	"\arevoker\x18\x06 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x04 \x01R\arevoker\x12.\n" +
-	"\x0eauthentication\x18\a \x01(\tB\x06\x8a\xb5\x18\x02\b@R\x0eauthentication\"\xfe\x02\n" +
+	"\x0eauthentication\x18\a \x01(\tB\x06\x8a\xb5\x18\x02\b@R\x0eauthentication\"\xa3\x03\n" +
 	"\x05Alert\x12\x1a\n" +
 	"\x02id\x18\x01 \x01(\fB\n" +
 	"\x8a\xb5\x18\x06\b \x10  \x01R\x02id\x121\n" +
@@ -1611,7 +1635,8 @@ const file_daybook_v1_governance_proto_rawDesc = "" +
 	"\rperiod_end_ns\x18\b \x01(\x10R\vperiodEndNs\x12!\n" +
 	"\aentries\x18\t \x03(\x04B\a\x8a\xb5\x18\x03\x18\x80\x02R\aentries\x12\x1f\n" +
 	"\x06detail\x18\n" +
-	" \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x10R\x06detail\"\x81\x03\n" +
+	" \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x10R\x06detail\x12#\n" +
+	"\bproducer\x18\v \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x10R\bproducer\"\x81\x03\n" +
 	"\bActivity\x124\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x18.daybook.v1.ActivityTypeB\x06\x8a\xb5\x18\x02 \x01R\x04type\x12\x1f\n" +
 	"\x05actor\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x10 \x01R\x05actor\x12.\n" +

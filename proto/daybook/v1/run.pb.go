@@ -360,8 +360,12 @@ type RunOpened struct {
 	Import *Import `protobuf:"bytes,7,opt,name=import,proto3" json:"import,omitempty"`
 	// Size of the checkpoint the producer presented; 0: none.
 	PresentedSize uint64 `protobuf:"varint,8,opt,name=presented_size,json=presentedSize,proto3" json:"presented_size,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How long the run may have no entry before the ledger raises an alert of
+	// silence, in nanoseconds of log time: one second to 31 days; 0: for ever. An
+	// import and a backfill declare none. Fixed for the run.
+	SilenceLimitNs uint64 `protobuf:"varint,9,opt,name=silence_limit_ns,json=silenceLimitNs,proto3" json:"silence_limit_ns,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RunOpened) Reset() {
@@ -446,6 +450,13 @@ func (x *RunOpened) GetImport() *Import {
 func (x *RunOpened) GetPresentedSize() uint64 {
 	if x != nil {
 		return x.PresentedSize
+	}
+	return 0
+}
+
+func (x *RunOpened) GetSilenceLimitNs() uint64 {
+	if x != nil {
+		return x.SilenceLimitNs
 	}
 	return 0
 }
@@ -625,8 +636,15 @@ func (x *RunResumed) GetPresentedSize() uint64 {
 	return 0
 }
 
-// RunHeartbeat says that a producer is alive and what it has sent. The
-// signature is over "daybook/heartbeat/v1" || 0x00 || hash || u64 last ||
+// RunHeartbeat says that a producer is alive and what it has sent. It states
+// where the run stands at the entry before it in the run, exactly: last is the
+// number that entry took or stated, hash the running hash there. So an auditor
+// who has recomputed the running hash from the bodies of the run's entries, in
+// the order of their numbers, checks a heartbeat as it comes, and needs no older
+// state; a heartbeat that states anything else is refused. While events are on
+// their way the producer waits for their answers before it states a number.
+//
+// The signature is over "daybook/heartbeat/v1" || 0x00 || hash || u64 last ||
 // u64 epoch, big-endian, with the producer's key: Ed25519, or ECDSA P-256 over
 // the SHA-256 of those bytes in ASN.1 form.
 type RunHeartbeat struct {
@@ -824,7 +842,7 @@ const file_daybook_v1_run_proto_rawDesc = "" +
 	"\x03Gap\x12\x1c\n" +
 	"\x05first\x18\x01 \x01(\x04B\x06\x8a\xb5\x18\x02 \x01R\x05first\x12\x1a\n" +
 	"\x04last\x18\x02 \x01(\x04B\x06\x8a\xb5\x18\x02 \x01R\x04last\x12!\n" +
-	"\x06reason\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\b \x01R\x06reason\"\xde\x02\n" +
+	"\x06reason\x18\x03 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\b \x01R\x06reason\"\x88\x03\n" +
 	"\tRunOpened\x12\x1c\n" +
 	"\x03run\x18\x01 \x01(\fB\n" +
 	"\x8a\xb5\x18\x06\b \x10  \x01R\x03run\x12>\n" +
@@ -836,7 +854,8 @@ const file_daybook_v1_run_proto_rawDesc = "" +
 	"\rprevious_last\x18\x05 \x01(\x04R\fpreviousLast\x12#\n" +
 	"\bsoftware\x18\x06 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x01R\bsoftware\x12*\n" +
 	"\x06import\x18\a \x01(\v2\x12.daybook.v1.ImportR\x06import\x12%\n" +
-	"\x0epresented_size\x18\b \x01(\x04R\rpresentedSize\"\xc6\x01\n" +
+	"\x0epresented_size\x18\b \x01(\x04R\rpresentedSize\x12(\n" +
+	"\x10silence_limit_ns\x18\t \x01(\x04R\x0esilenceLimitNs\"\xc6\x01\n" +
 	"\x06Import\x12+\n" +
 	"\vfile_sha256\x18\x01 \x01(\fB\n" +
 	"\x8a\xb5\x18\x06\b \x10  \x01R\n" +

@@ -88,9 +88,11 @@ type RunState struct {
 	// Running hash after next_number - 1.
 	Hash []byte `protobuf:"bytes,3,opt,name=hash,proto3" json:"hash,omitempty"`
 	// The run has ended.
-	Ended         bool `protobuf:"varint,4,opt,name=ended,proto3" json:"ended,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ended bool `protobuf:"varint,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	// The run's silence limit, in nanoseconds; 0: none.
+	SilenceLimitNs uint64 `protobuf:"varint,5,opt,name=silence_limit_ns,json=silenceLimitNs,proto3" json:"silence_limit_ns,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RunState) Reset() {
@@ -149,6 +151,13 @@ func (x *RunState) GetEnded() bool {
 		return x.Ended
 	}
 	return false
+}
+
+func (x *RunState) GetSilenceLimitNs() uint64 {
+	if x != nil {
+		return x.SilenceLimitNs
+	}
+	return 0
 }
 
 // OpenRunResponse says where the run stands.
@@ -1035,8 +1044,10 @@ type RefusalDetail struct {
 	Declined *v1.Declined `protobuf:"bytes,4,opt,name=declined,proto3" json:"declined,omitempty"`
 	// The number the ledger expects, where the numbers are out of order.
 	ExpectedNumber uint64 `protobuf:"varint,5,opt,name=expected_number,json=expectedNumber,proto3" json:"expected_number,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The run's epoch, where the request's is over.
+	CurrentEpoch  uint64 `protobuf:"varint,6,opt,name=current_epoch,json=currentEpoch,proto3" json:"current_epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RefusalDetail) Reset() {
@@ -1104,6 +1115,13 @@ func (x *RefusalDetail) GetExpectedNumber() uint64 {
 	return 0
 }
 
+func (x *RefusalDetail) GetCurrentEpoch() uint64 {
+	if x != nil {
+		return x.CurrentEpoch
+	}
+	return 0
+}
+
 var File_daybook_api_v1_ingest_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_ingest_proto_rawDesc = "" +
@@ -1113,13 +1131,14 @@ const file_daybook_api_v1_ingest_proto_rawDesc = "" +
 	"\x06opened\x18\x01 \x01(\v2\x15.daybook.v1.RunOpenedR\x06opened\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
-	"checkpoint\"k\n" +
+	"checkpoint\"\x95\x01\n" +
 	"\bRunState\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vnext_number\x18\x02 \x01(\x04R\n" +
 	"nextNumber\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\x12\x14\n" +
-	"\x05ended\x18\x04 \x01(\bR\x05ended\"\xd6\x01\n" +
+	"\x05ended\x18\x04 \x01(\bR\x05ended\x12(\n" +
+	"\x10silence_limit_ns\x18\x05 \x01(\x04R\x0esilenceLimitNs\"\xd6\x01\n" +
 	"\x0fOpenRunResponse\x12.\n" +
 	"\x05state\x18\x01 \x01(\v2\x18.daybook.api.v1.RunStateR\x05state\x121\n" +
 	"\areceipt\x18\x02 \x01(\v2\x17.daybook.api.v1.ReceiptR\areceipt\x12\x12\n" +
@@ -1171,13 +1190,14 @@ const file_daybook_api_v1_ingest_proto_rawDesc = "" +
 	"\x03run\x18\x01 \x01(\fR\x03run\x12\x14\n" +
 	"\x05ended\x18\x02 \x01(\fR\x05ended\"C\n" +
 	"\x0eEndRunResponse\x121\n" +
-	"\areceipt\x18\x01 \x01(\v2\x17.daybook.api.v1.ReceiptR\areceipt\"\xae\x01\n" +
+	"\areceipt\x18\x01 \x01(\v2\x17.daybook.api.v1.ReceiptR\areceipt\"\xd3\x01\n" +
 	"\rRefusalDetail\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\x04R\x05limit\x120\n" +
 	"\bdeclined\x18\x04 \x01(\v2\x14.daybook.v1.DeclinedR\bdeclined\x12'\n" +
-	"\x0fexpected_number\x18\x05 \x01(\x04R\x0eexpectedNumber2\xd4\x04\n" +
+	"\x0fexpected_number\x18\x05 \x01(\x04R\x0eexpectedNumber\x12#\n" +
+	"\rcurrent_epoch\x18\x06 \x01(\x04R\fcurrentEpoch2\xd4\x04\n" +
 	"\rIngestService\x12J\n" +
 	"\aOpenRun\x12\x1e.daybook.api.v1.OpenRunRequest\x1a\x1f.daybook.api.v1.OpenRunResponse\x12P\n" +
 	"\tResumeRun\x12 .daybook.api.v1.ResumeRunRequest\x1a!.daybook.api.v1.ResumeRunResponse\x12G\n" +

@@ -47,7 +47,8 @@ type IngestServiceClient interface {
 	AppendStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[AppendStreamRequest, AppendStreamResponse], error)
 	// Appends one event outside of any run, once per (producer, event id).
 	AppendOneOff(ctx context.Context, in *AppendOneOffRequest, opts ...grpc.CallOption) (*AppendOneOffResponse, error)
-	// Says that the run's producer is alive.
+	// Says that the run's producer is alive and signs what it has sent, as
+	// acknowledged so far: what else is on its way must be answered first.
 	HeartbeatRun(ctx context.Context, in *HeartbeatRunRequest, opts ...grpc.CallOption) (*HeartbeatRunResponse, error)
 	// Ends a run; later appends to it are refused.
 	EndRun(ctx context.Context, in *EndRunRequest, opts ...grpc.CallOption) (*EndRunResponse, error)
@@ -153,7 +154,8 @@ type IngestServiceServer interface {
 	AppendStream(grpc.BidiStreamingServer[AppendStreamRequest, AppendStreamResponse]) error
 	// Appends one event outside of any run, once per (producer, event id).
 	AppendOneOff(context.Context, *AppendOneOffRequest) (*AppendOneOffResponse, error)
-	// Says that the run's producer is alive.
+	// Says that the run's producer is alive and signs what it has sent, as
+	// acknowledged so far: what else is on its way must be answered first.
 	HeartbeatRun(context.Context, *HeartbeatRunRequest) (*HeartbeatRunResponse, error)
 	// Ends a run; later appends to it are refused.
 	EndRun(context.Context, *EndRunRequest) (*EndRunResponse, error)

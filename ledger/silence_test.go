@@ -1,0 +1,439 @@
+package ledger_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	mrand "math/rand/v2"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/daybook-ledger/daybook/ledger"
+	"github.com/daybook-ledger/daybook/ledger/ledgertest"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+// A handClock goes only where the test moves it.
+type handClock struct{ now atomic.Int64 }
+
+func newHandClock() *handClock {
+	c := &handClock{}
+	c.now.Store(time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC).UnixNano())
+	return c
+}
+
+func (c *handClock) clock() ledger.Clock {
+	return ledger.Clock{Wall: c.now.Load, Mono: func() time.Duration { return time.Duration(c.now.Load()) }}
+}
+
+func (c *handClock) advance(d time.Duration) { c.now.Add(int64(d)) }
+
+// A runProducer is a producer with a key that signs.
+type runProducer struct {
+	ledger.Producer
+	key ed25519.PrivateKey
+}
+
+func newRunProducer(t *testing.T, name string) *runProducer {
+	t.Helper()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := "spiffe://web.test/" + name
+	uri, err := url.Parse(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, URIs: []*url.URL{uri},
+		NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spki, err := verify.CertificateSPKI(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &runProducer{ledger.Producer{ID: id, Certificate: der, KeyFingerprint: sha256.Sum256(spki)}, key}
+}
+
+// A testRun is one run as its producer knows it.
+type testRun struct {
+	p           *runProducer
+	id          verify.Hash
+	epoch, next uint64
+	hash        verify.Hash
+}
+
+func (p *runProducer) open(t *testing.T, g *ledgertest.Log, name string, limit time.Duration) *testRun {
+	t.Helper()
+	r := &testRun{p: p, id: sha256.Sum256([]byte(name))}
+	a, err := g.L.OpenRun(t.Context(), p.Producer, &daybookv1.RunOpened{Run: r.id[:], Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND,
+		SilenceLimitNs: uint64(limit), Software: "test 1"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.SilenceNS != int64(limit) {
+		t.Fatalf("silence limit %d, not %d", a.SilenceNS, limit)
+	}
+	r.epoch, r.next, r.hash = a.Epoch, a.Next, a.Hash
+	return r
+}
+
+func (r *testRun) append(t *testing.T, g *ledgertest.Log, items ...ledger.Item) {
+	t.Helper()
+	if _, err := g.L.Append(t.Context(), r.p.Producer, ledger.Batch{Run: r.id, Epoch: r.epoch, First: r.next, Items: items}); err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range items {
+		r.hash = verify.RunNext(r.hash, r.next, sha256.Sum256(it.Body))
+		r.next++
+		var gap daybookv1.Gap
+		if it.Kind == daybookv1.Kind_KIND_GAP && proto.Unmarshal(it.Body, &gap) == nil {
+			r.next = gap.Last + 1
+		}
+	}
+}
+
+func (r *testRun) events(t *testing.T, g *ledgertest.Log, n int) {
+	t.Helper()
+	r.append(t, g, ledgertest.Batch(r.id, r.epoch, r.next, n).Items...)
+}
+
+func (r *testRun) gap(t *testing.T, g *ledgertest.Log, n uint64) {
+	t.Helper()
+	r.append(t, g, gapItem(t, r.next, n))
+}
+
+func gapItem(t *testing.T, first, n uint64) ledger.Item {
+	t.Helper()
+	body, err := proto.Marshal(&daybookv1.Gap{First: first, Last: first + n - 1, Reason: "spool lost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ledger.Item{Kind: daybookv1.Kind_KIND_GAP, Body: body}
+}
+
+func (r *testRun) heartbeat(t *testing.T, g *ledgertest.Log, signed bool) {
+	t.Helper()
+	m := &daybookv1.RunHeartbeat{Last: r.next - 1, Hash: r.hash[:], Epoch: r.epoch}
+	if signed {
+		m.Signature = ed25519.Sign(r.p.key, verify.HeartbeatMessage(r.hash, r.next-1, r.epoch))
+	}
+	body, err := proto.Marshal(m)
+	if err == nil {
+		_, err = g.L.Heartbeat(t.Context(), r.p.Producer, r.id, body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *testRun) end(t *testing.T, g *ledgertest.Log, signed bool) {
+	t.Helper()
+	m := &daybookv1.RunEnded{Last: r.next - 1, Hash: r.hash[:], Epoch: r.epoch, Reason: "done"}
+	if signed {
+		m.Signature = ed25519.Sign(r.p.key, verify.EndMessage(r.hash, r.next-1, r.epoch))
+	}
+	body, err := proto.Marshal(m)
+	if err == nil {
+		_, err = g.L.EndRun(t.Context(), r.p.Producer, r.id, body)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *testRun) resume(t *testing.T, g *ledgertest.Log) {
+	t.Helper()
+	a, err := g.L.ResumeRun(t.Context(), r.p.Producer, r.id, nil)
+	if err != nil || a.Hash != r.hash || a.Next != r.next {
+		t.Fatalf("resumed at %+v, %v", a, err)
+	}
+	r.epoch = a.Epoch
+}
+
+// alertsOf returns the alerts of a type in the log, oldest first.
+func alertsOf(t *testing.T, g *ledgertest.Log, typ daybookv1.AlertType) []*daybookv1.Alert {
+	t.Helper()
+	var out []*daybookv1.Alert
+	if err := g.L.Entries(t.Context(), 0, g.L.Head().Size, func(_ uint64, raw []byte) error {
+		var e daybookv1.Entry
+		if err := proto.Unmarshal(raw, &e); err != nil || e.Place.Kind != daybookv1.Kind_KIND_ALERT {
+			return err
+		}
+		m := new(daybookv1.Alert)
+		if err := proto.Unmarshal(e.Body, m); err != nil {
+			return err
+		}
+		if m.Type == typ {
+			out = append(out, m)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func waitAlerts(t *testing.T, g *ledgertest.Log, typ daybookv1.AlertType, n int) []*daybookv1.Alert {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		got := alertsOf(t, g, typ)
+		if len(got) >= n || tries == 1000 {
+			if len(got) != n {
+				t.Fatalf("%d alerts of %v, not %d", len(got), typ, n)
+			}
+			return got
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func reopen(t *testing.T, g *ledgertest.Log, c *handClock) *ledgertest.Log {
+	t.Helper()
+	n := openings(t, g)
+	g.Close()
+	if engine, err := ledgertest.OpenStore(g.FS, g.Dir, nil); err != nil {
+		t.Fatal(err)
+	} else if r, err := ledger.Fsck(t.Context(), engine, nil); err != nil || !r.OK {
+		t.Fatalf("fsck: %+v, %v", r, err)
+	} else if err := engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g, err := ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Anchor: g.Anchor, Clock: c.clock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitOpened(t, g, n+1)
+	return g
+}
+
+// waitOpened waits until the ledger has begun its n-th run.
+func waitOpened(t *testing.T, g *ledgertest.Log, n int) {
+	t.Helper()
+	for tries := 0; openings(t, g) < n; tries++ {
+		if tries == 1000 {
+			t.Fatalf("the ledger opened %d runs of its own, not %d", openings(t, g), n)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// openings is how many runs the ledger itself has opened.
+func openings(t *testing.T, g *ledgertest.Log) int {
+	t.Helper()
+	size := g.L.Head().Size
+	page, err := g.L.Runs(t.Context(), ledger.RunFilter{Producer: ledgertest.Origin}, size, size, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(page.Runs)
+}
+
+const silence = daybookv1.AlertType_ALERT_TYPE_SILENCE
+
+// TestSilence: a silence is reported once, while nothing else is appended, and
+// again only after the run had an entry.
+func TestSilence(t *testing.T) {
+	c := newHandClock()
+	g := create(t, ledgertest.Options{Clock: c.clock()})
+	p := newRunProducer(t, "silent")
+	r := p.open(t, g, "limited", 10*time.Second)
+	free := p.open(t, g, "free", 0)
+	ended := p.open(t, g, "ended", 10*time.Second)
+	ended.end(t, g, true)
+	free.events(t, g, 1)
+	r.events(t, g, 3)
+	began := g.L.Head().TimeNS
+	index := g.L.Head().Size
+	c.advance(9 * time.Second)
+	r.heartbeat(t, g, true)
+	c.advance(9 * time.Second)
+	if got := alertsOf(t, g, silence); len(got) != 0 {
+		t.Fatalf("silence before its time: %v", got)
+	}
+	c.advance(2 * time.Second)
+	m := waitAlerts(t, g, silence, 1)[0]
+	want := &daybookv1.Alert{Type: silence, DetectorVersion: 1, Subject: fmt.Sprintf("run %x of %s", r.id, p.ID), Producer: p.ID,
+		PeriodStartNs: began + int64(9*time.Second), PeriodEndNs: began + int64(19*time.Second), Entries: []uint64{index + 1}, Id: m.Id, Detail: m.Detail}
+	if !proto.Equal(m, want) || verify.Hash(m.Id) != verify.AlertID(8, want.Subject, want.PeriodStartNs, want.PeriodEndNs) {
+		t.Fatalf("alert %v, not %v", m, want)
+	}
+	c.advance(time.Hour)
+	free.events(t, g, 1)
+	r.events(t, g, 1)
+	waitAlerts(t, g, silence, 1)
+	c.advance(11 * time.Second)
+	r.events(t, g, 1) // the entry that ends a silence comes after its alert
+	waitAlerts(t, g, silence, 2)
+	g.Check()
+	reopen(t, g, c).Close()
+}
+
+// TestSilenceAcrossRestart: what the ledger could not have taken is not counted,
+// and what was reported is not reported again.
+func TestSilenceAcrossRestart(t *testing.T) {
+	c := newHandClock()
+	g := create(t, ledgertest.Options{Clock: c.clock()})
+	p := newRunProducer(t, "restarted")
+	r := p.open(t, g, "limited", 10*time.Second)
+	other := p.open(t, g, "reported", 5*time.Second)
+	c.advance(6 * time.Second)
+	waitAlerts(t, g, silence, 1)
+	r.events(t, g, 1)
+	c.advance(time.Hour)
+	waitAlerts(t, g, silence, 2)
+	r.events(t, g, 1)
+	g = reopen(t, g, c)
+	c.advance(time.Second)
+	n := openings(t, g)
+	g.Close()
+	c.advance(time.Hour)
+	again, err := ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Anchor: g.Anchor, Clock: c.clock()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g = again
+	waitOpened(t, g, n+1)
+	opened := g.L.Head().TimeNS
+	c.advance(9 * time.Second)
+	r.p.open(t, g, "another", 0)
+	waitAlerts(t, g, silence, 2)
+	c.advance(2 * time.Second)
+	got := waitAlerts(t, g, silence, 3)[2]
+	if got.PeriodStartNs != opened || got.PeriodEndNs != opened+int64(10*time.Second) {
+		t.Errorf("silence of %d to %d, the log opened at %d", got.PeriodStartNs, got.PeriodEndNs, opened)
+	}
+	other.resume(t, g)
+	g = reopen(t, g, c)
+	c.advance(6 * time.Second)
+	waitAlerts(t, g, silence, 4)
+	reopen(t, g, c).Close()
+}
+
+// TestSilenceLimit: limits that a run cannot have are refused.
+func TestSilenceLimit(t *testing.T) {
+	g := create(t, ledgertest.Options{})
+	defer g.Close()
+	file := verify.Hash{1}
+	imported := verify.ImportRunID(file, "xroad", 1)
+	for name, m := range map[string]*daybookv1.RunOpened{
+		"too short": {SilenceLimitNs: 1, Provenance: 1}, "too long": {SilenceLimitNs: 1 << 62, Provenance: 1},
+		"backfill": {SilenceLimitNs: 1e10, Provenance: 3},
+		"import":   {SilenceLimitNs: 1e10, Provenance: 2, Run: imported[:], Import: &daybookv1.Import{FileSha256: file[:], Mapping: "xroad", MappingVersion: 1}},
+	} {
+		if m.Run == nil {
+			m.Run = make([]byte, 32)
+		}
+		_, err := g.L.OpenRun(t.Context(), ledgertest.Producer, m, nil)
+		var refused *ledger.RefusedError
+		if !asError(err, &refused) || refused.Field != "silence_limit_ns" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSilenceProperty: the alerts of silence in the log are those that a dumb
+// twin finds in the entries, whatever happens, restarts included.
+func TestSilenceProperty(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	rnd := mrand.New(mrand.NewPCG(seed, 0))
+	c := newHandClock()
+	g := create(t, ledgertest.Options{Clock: c.clock()})
+	waitOpened(t, g, 1)
+	p := newRunProducer(t, "property")
+	runs := map[int]*testRun{}
+	for step := range 300 {
+		n := rnd.IntN(5)
+		r := runs[n]
+		switch k := rnd.IntN(12); {
+		case r == nil:
+			runs[n] = p.open(t, g, fmt.Sprint(seed, step), time.Duration(rnd.IntN(4))*5*time.Second)
+		case k < 5:
+			r.events(t, g, 1+rnd.IntN(4))
+		case k < 7:
+			r.heartbeat(t, g, rnd.IntN(2) == 0)
+		case k == 7:
+			r.resume(t, g)
+		case k == 8 && rnd.IntN(3) == 0:
+			r.end(t, g, true)
+			delete(runs, n)
+		case k == 9 && rnd.IntN(4) == 0:
+			g = reopen(t, g, c)
+		}
+		c.advance(time.Duration(rnd.Int64N(int64(4 * time.Second))))
+	}
+	c.advance(time.Minute)
+	p.open(t, g, "last", 0)
+	want := silencesOf(t, g)
+	waitAlerts(t, g, silence, len(want))
+	var got []string
+	for _, m := range alertsOf(t, g, silence) {
+		got = append(got, fmt.Sprintf("%s %d %d %d", m.Subject, m.PeriodStartNs, m.PeriodEndNs, m.Entries[0]-1))
+	}
+	if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
+		t.Errorf("seed %d: alerts of silence (- twin + log):\n%s", seed, d)
+	}
+	reopen(t, g, c).Close()
+}
+
+// silencesOf finds the silences of a log in its entries: the dumb way.
+func silencesOf(t *testing.T, g *ledgertest.Log) []string {
+	t.Helper()
+	type seen struct {
+		subject     string
+		limit, time int64
+		index       uint64
+		ended, told bool
+	}
+	runs := map[string]*seen{}
+	var out []string
+	since := int64(0)
+	if err := g.L.Entries(t.Context(), 0, g.L.Head().Size, func(i uint64, raw []byte) error {
+		var e daybookv1.Entry
+		if err := proto.Unmarshal(raw, &e); err != nil {
+			return err
+		}
+		now := e.Head.LogTimeNs
+		if e.Head.Producer == ledgertest.Origin && e.Place.Kind == daybookv1.Kind_KIND_RUN_OPENED {
+			since = now // what was before is not counted
+		}
+		for _, r := range runs { // each of them might have spoken by now
+			from := max(r.time, since)
+			if r.limit > 0 && !r.ended && !r.told && now-from > r.limit {
+				r.told = true
+				out = append(out, fmt.Sprintf("%s %d %d %d", r.subject, from, from+r.limit, r.index))
+			}
+		}
+		if e.Head.Producer == ledgertest.Origin {
+			return nil
+		}
+		key := string(e.Head.Run)
+		if e.Place.Kind == daybookv1.Kind_KIND_RUN_OPENED {
+			var m daybookv1.RunOpened
+			if err := proto.Unmarshal(e.Body, &m); err != nil {
+				return err
+			}
+			runs[key] = &seen{subject: fmt.Sprintf("run %x of %s", e.Head.Run, e.Head.Producer), limit: int64(m.SilenceLimitNs)}
+		}
+		r := runs[key]
+		r.time, r.index, r.told = now, i, false
+		r.ended = e.Place.Kind == daybookv1.Kind_KIND_RUN_ENDED
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
