@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
-
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -44,6 +42,9 @@ func (r *Run) Repeat(ctx context.Context, first uint64, items ...Item) (*Receipt
 		return nil, err
 	}
 	defer r.give(st)
+	if st.over != nil {
+		return nil, st.over
+	}
 	if first == 0 || first > st.Next {
 		return nil, fmt.Errorf("repeat from number %d: the run's next is %d", first, st.Next)
 	}
@@ -69,7 +70,7 @@ func (r *Run) appendAt(ctx context.Context, st *runState, first uint64, items []
 		if refused := new(RefusedError); errors.As(err, &refused) {
 			st.unsettled = false
 		}
-		return nil, fmt.Errorf("appending from number %d: %w", first, err)
+		return nil, fmt.Errorf("appending from number %d: %w", first, r.lost(st, err))
 	}
 	receipt, err := st.checker.check(&sent{
 		producer: r.c.id.producer, run: r.id, provenance: r.provenance,
@@ -114,41 +115,6 @@ func (c *Client) AppendOneOff(ctx context.Context, item Item) (*Receipt, error) 
 		return nil, err
 	}
 	return receipt, c.proveDue(ctx)
-}
-
-// Heartbeat tells the ledger that the producer is alive: the last number and
-// the running hash, signed with the producer's key.
-func (r *Run) Heartbeat(ctx context.Context) (*Receipt, error) {
-	st, err := r.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer r.give(st)
-	if err := r.settle(ctx, st); err != nil {
-		return nil, err
-	}
-	return r.heartbeat(ctx, st.RunState)
-}
-
-func (r *Run) heartbeat(ctx context.Context, st RunState) (*Receipt, error) {
-	last := st.Next - 1
-	signature, err := r.c.id.sign(verify.HeartbeatMessage(st.Hash, last, st.Epoch))
-	if err != nil {
-		return nil, err
-	}
-	body, err := proto.Marshal(&daybookv1.RunHeartbeat{Last: last, Hash: st.Hash[:], Epoch: st.Epoch, Signature: signature})
-	if err != nil {
-		return nil, fmt.Errorf("marshalling heartbeat: %w", err)
-	}
-	var a *apiv1.HeartbeatRunResponse
-	err = r.c.retry(ctx, func(ctx context.Context) (err error) {
-		a, err = r.service().HeartbeatRun(ctx, &apiv1.HeartbeatRunRequest{Run: r.id[:], Heartbeat: body})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("heartbeat: %w", err)
-	}
-	return r.checkOwn(daybookv1.Kind_KIND_RUN_HEARTBEAT, body, st.Epoch, a.Receipt)
 }
 
 // checkOwn checks the receipt of an entry about the run that we wrote.

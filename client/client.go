@@ -14,8 +14,9 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 )
 
-// Client speaks to one log. Safe for concurrent use. It owns no goroutine
-// beyond those of its connections, which Close ends.
+// Client speaks to one log. Safe for concurrent use. It owns no goroutines
+// beyond those of its connections and one for the heartbeats of each open run,
+// all of which Close ends.
 type Client struct {
 	config Config
 	id     *identity
@@ -23,6 +24,7 @@ type Client struct {
 	ingest []*grpc.ClientConn
 	query  *grpc.ClientConn
 	next   atomic.Uint64 // next ingest connection to hand to a run
+	hearts hearts
 }
 
 // Dial makes a client. It reads the certificate, the key, the CA and the state
@@ -54,8 +56,10 @@ func Dial(config Config) (*Client, error) {
 	return c, nil
 }
 
-// Close ends the connections and saves the newest checkpoint.
+// Close ends heartbeats and connections and saves the newest checkpoint. Runs
+// stay as they are.
 func (c *Client) Close() error {
+	c.hearts.end()
 	var errs []error
 	for _, conn := range c.ingest {
 		errs = append(errs, conn.Close())

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 )
 
 // Config says where the log is, who the client is, and how patient it is.
@@ -42,6 +44,15 @@ type Config struct {
 	// Connections is the number of ingest connections that runs are spread over;
 	// 0: 1; at most 1,024.
 	Connections int
+	// SilenceLimit is what RunOptions.SilenceLimit defaults to; 0: none.
+	SilenceLimit time.Duration
+	// HeartbeatEvery is what RunOptions.HeartbeatEvery defaults to; 0: a third of
+	// the run's silence limit, or, where it has none, five minutes while numbers
+	// are not covered by a heartbeat; negative: never. A backfill sends none.
+	HeartbeatEvery time.Duration
+	// Clock says how well the producer's clock is known; its answer goes into each
+	// heartbeat. nil, and an answer of nil: it is not known.
+	Clock func() *daybookv1.Clock
 	// Software is the name and version written into runs; at most 128 bytes.
 	Software string
 	// OnRetry is told of each failure that is retried, and of the wait before
@@ -49,6 +60,12 @@ type Config struct {
 	// soon. nil: nobody is told.
 	OnRetry func(err error, wait time.Duration)
 }
+
+// minSilence and maxSilence bound the silence limit of a run.
+const (
+	minSilence = time.Second
+	maxSilence = 31 * 24 * time.Hour
+)
 
 // defaultPatience is the time without progress after which a call gives up.
 const defaultPatience = 120 * time.Second
@@ -81,6 +98,9 @@ func (c *Config) validate() error {
 	}
 	if len(c.Software) > 128 {
 		faults = append(faults, fmt.Errorf("software: %d bytes, at most 128", len(c.Software)))
+	}
+	if c.SilenceLimit != 0 && (c.SilenceLimit < minSilence || c.SilenceLimit > maxSilence) {
+		faults = append(faults, fmt.Errorf("silence_limit: %v is not 1s to 744h", c.SilenceLimit))
 	}
 	if c.Patience < 0 {
 		faults = append(faults, fmt.Errorf("patience: %v is negative", c.Patience))

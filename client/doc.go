@@ -16,6 +16,16 @@
 // in the log once whatever happens to the connection. What a process loses with
 // its memory it resends after ResumeRun, from the number the ledger expects.
 //
+// # Who signs
+//
+// While a run is open the client sends heartbeats by itself, and a last statement
+// when the run ends: each signs the running hash of the event bytes with the
+// producer's key, so that the ledger can put no words into its mouth. Only what
+// the ledger has acknowledged is signed. A run that declares a silence limit
+// (RunOptions.SilenceLimit) and then has no entry for longer is reported by the
+// ledger. A process that another one with its identity took the run over from
+// gets a *TakenOverError, for good.
+//
 // # What is checked
 //
 // Of every append (or of one in Config.CheckEvery): the entry bytes are joined

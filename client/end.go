@@ -41,13 +41,14 @@ func (r *Run) End(ctx context.Context, reason string) (*Receipt, error) {
 		return nil, r.confirmEnd(ctx, st)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ending run: %w", err)
+		return nil, fmt.Errorf("ending run: %w", r.lost(st, err))
 	}
 	receipt, err := r.checkOwn(daybookv1.Kind_KIND_RUN_ENDED, body, st.Epoch, a.Receipt)
 	if err != nil {
 		return nil, err
 	}
 	st.Ended = true
+	r.heart.stop()
 	if err := r.c.proveNow(ctx); err != nil {
 		return nil, err
 	}
@@ -85,5 +86,6 @@ func (r *Run) confirmEnd(ctx context.Context, st *runState) error {
 		return fmt.Errorf("ending run: %w, but not by us", ErrRunEnded)
 	}
 	st.Ended = true
+	r.heart.stop()
 	return r.c.proveNow(ctx)
 }

@@ -11,6 +11,7 @@ import (
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
 )
 
 // ErrNoRun says that the producer has no such run: open it first.
@@ -20,7 +21,7 @@ var ErrNoRun = errors.New("the ledger has no such run of this producer")
 var ErrRunEnded = errors.New("the run has ended")
 
 // ErrEpochOver says that another process has resumed the run: this one must
-// stop, for a lower epoch is refused for good.
+// stop, for a lower epoch is refused for good. It comes as a *TakenOverError.
 var ErrEpochOver = errors.New("another process has resumed this run")
 
 // ErrUnchecked says that a receipt was not checked (Config.CheckEvery), so that
@@ -60,6 +61,32 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("number %d of this run holds other bytes", e.Number)
 }
+
+// TakenOverError says that another process has resumed the run under this
+// identity: a restart of this producer, or a clone of its machine. It matches
+// ErrEpochOver. The run takes nothing from this process any more, and this
+// process does not take it back.
+type TakenOverError struct {
+	// Run is the run's id.
+	Run verify.Hash
+	// Epoch is the one that was held here.
+	Epoch uint64
+	// Current is the run's epoch now; 0: not said.
+	Current uint64
+	// Last is the last number acknowledged here; what was sent after it may be in
+	// the log or not.
+	Last uint64
+}
+
+func (e *TakenOverError) Error() string {
+	return fmt.Sprintf("run %x was taken over by another process under this identity (epoch %d, here %d), and refuses this one for good; "+
+		"numbers up to %d were acknowledged here and are safe; stop this process if the other is its restart; "+
+		"if this machine was cloned, give one of the two another identity; to go on here, open a new run that cites this one and its last number",
+		e.Run, e.Current, e.Epoch, e.Last)
+}
+
+// Is says that it is an ErrEpochOver.
+func (e *TakenOverError) Is(target error) bool { return target == ErrEpochOver }
 
 // LostError says that the log expects a number that it had acknowledged: it
 // lost entries. The receipts of the lost numbers prove it.
@@ -167,7 +194,7 @@ func (d *statusDetails) fatal(st *status.Status) error {
 	case st.Code() == codes.AlreadyExists:
 		return &ConflictError{Number: d.refusal.GetNumber()}
 	case d.reason == "EPOCH_OVER":
-		return fmt.Errorf("%w: %s", ErrEpochOver, st.Message())
+		return &TakenOverError{Current: d.refusal.GetCurrentEpoch()}
 	case d.reason == "RUN_ENDED":
 		return fmt.Errorf("%w: %s", ErrRunEnded, st.Message())
 	case d.reason == "NO_RUN":

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -31,6 +32,8 @@ const maxProfile = 1 << 20
 //	key: clients/producer.key
 //	vkey: demo.invalid/log-1a2b3c4d+5e6f7a8b+AZ...
 //	state: state
+//	silence_limit: 60s    # see Config.SilenceLimit; may be left out
+//	heartbeat_every: 20s  # see Config.HeartbeatEvery; may be left out
 //
 // Relative paths are relative to the profile. `addresses: addresses.json` may
 // stand in place of the addresses: a JSON file with ingest, query, query_http,
@@ -58,6 +61,10 @@ type Profile struct {
 	VKey string `yaml:"vkey"`
 	// State is the directory where the client keeps its newest checkpoint.
 	State string `yaml:"state"`
+	// SilenceLimit is how long a run may be silent, such as `60s`.
+	SilenceLimit time.Duration `yaml:"silence_limit"`
+	// HeartbeatEvery is how often an open run sends a heartbeat, such as `20s`.
+	HeartbeatEvery time.Duration `yaml:"heartbeat_every"`
 	// Addresses is the path of a JSON file that holds the addresses.
 	Addresses string `yaml:"addresses"`
 
@@ -150,6 +157,7 @@ func (p *Profile) Config() Config {
 		Ingest: p.Ingest, Query: p.Query, Addresses: p.Addresses,
 		CA: p.CA, Certificate: p.Certificate, Key: p.Key,
 		VKey: p.VKey, State: p.State,
+		SilenceLimit: p.SilenceLimit, HeartbeatEvery: p.HeartbeatEvery,
 	}
 	if p.ingestFile {
 		c.Ingest = ""

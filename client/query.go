@@ -223,3 +223,37 @@ func (c *Client) Checkpoint(ctx context.Context, size uint64) (*Checkpoint, erro
 	}
 	return &Checkpoint{Checkpoint: s.Checkpoint, Note: bytes.Clone(s.note), Time: a.Time.AsTime()}, nil
 }
+
+// Runs calls visit with the runs that match, newest first, page by page, until
+// visit says false or limit runs were seen (0: no limit). What they say is the
+// server's word; the entries that they name can be fetched with proofs.
+func (c *Client) Runs(ctx context.Context, filter *apiv1.ListRunsRequest, limit int, visit func(*apiv1.RunView) bool) error {
+	seen := 0
+	for {
+		if left := limit - seen; limit > 0 && (filter.PageSize == 0 || left < int(filter.PageSize)) {
+			filter.PageSize = int32(min(left, 1000))
+		}
+		page, err := c.queries().ListRuns(ctx, filter)
+		if err != nil {
+			return queryError("listing runs", err)
+		}
+		for _, r := range page.Runs {
+			if seen++; !visit(r) || seen == limit {
+				return nil
+			}
+		}
+		if filter.PageToken = page.NextPageToken; filter.PageToken == "" {
+			return nil
+		}
+	}
+}
+
+// FindRun returns how one run stands: run is its id in hex, or the beginning of
+// it; producer may be empty. It is the server's word, as Runs'.
+func (c *Client) FindRun(ctx context.Context, run, producer string) (*apiv1.RunView, error) {
+	a, err := c.queries().GetRun(ctx, &apiv1.GetRunRequest{Run: run, Producer: producer})
+	if err != nil {
+		return nil, queryError("getting run "+run, err)
+	}
+	return a.Run, nil
+}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -28,6 +29,19 @@ type RunOptions struct {
 	PreviousRun verify.Hash
 	// PreviousLast is the last number of that run that the producer knows of.
 	PreviousLast uint64
+	// SilenceLimit is how long the run may have no entry before the ledger raises
+	// an alert, one second to 31 days; 0: Config.SilenceLimit; negative: for ever.
+	// OpenRun declares it for good; an import and a backfill never have one.
+	SilenceLimit time.Duration
+	// HeartbeatEvery is how often a heartbeat is sent by itself until the run
+	// ends, is left, or the client is closed; 0: Config.HeartbeatEvery; negative:
+	// never. See Run.Heartbeat.
+	HeartbeatEvery time.Duration
+	// OnHeartbeat is told of each heartbeat sent by itself, or of its failure; a
+	// failed one is tried again soon, unless the run is over. Called from a
+	// goroutine of the run, which sends no other until it returns. nil: nobody is
+	// told.
+	OnHeartbeat func(*Receipt, error)
 }
 
 // Run is one life of a producer: its items are numbered without holes. Safe for
@@ -39,6 +53,7 @@ type Run struct {
 	provenance daybookv1.Provenance
 	opened     *Receipt
 	turn       chan *runState // holds the state while nobody works
+	heart      *heart
 }
 
 // RunState is where a run stands.
@@ -60,6 +75,12 @@ type runState struct {
 	// unsettled: items were sent whose fate is open; the run is resumed before
 	// other bytes take their numbers.
 	unsettled bool
+	// over is why the run takes nothing from us any more: it was taken over.
+	over error
+	// limit is the run's silence limit; 0: none.
+	limit time.Duration
+	// beaten is Next at the newest heartbeat; 0: none.
+	beaten uint64
 }
 
 // OpenRun opens a run, or finds it as it stands if this producer opened it
@@ -71,6 +92,7 @@ func (c *Client) OpenRun(ctx context.Context, o RunOptions) (*Run, error) {
 	}
 	opened := &daybookv1.RunOpened{
 		Run: o.ID[:], Provenance: o.Provenance, Software: c.config.Software, Import: o.Import,
+		SilenceLimitNs: c.silenceLimit(&o),
 	}
 	if o.PreviousRun != (verify.Hash{}) {
 		opened.PreviousRun, opened.PreviousLast = o.PreviousRun[:], o.PreviousLast
@@ -90,7 +112,7 @@ func (c *Client) OpenRun(ctx context.Context, o RunOptions) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening run: %w", err)
 	}
-	r.turn <- st
+	r.ready(st)
 	return r, nil
 }
 
@@ -105,13 +127,13 @@ func (c *Client) ResumeRun(ctx context.Context, o RunOptions) (*Run, error) {
 	if err := r.resume(ctx, st); err != nil {
 		return nil, fmt.Errorf("resuming run: %w", err)
 	}
-	r.turn <- st
+	r.ready(st)
 	return r, nil
 }
 
 func (c *Client) newRun(o RunOptions) *Run {
 	conn := c.ingest[(c.next.Add(1)-1)%uint64(len(c.ingest))]
-	return &Run{c: c, conn: conn, id: o.ID, provenance: o.Provenance, turn: make(chan *runState, 1)}
+	return &Run{c: c, conn: conn, id: o.ID, provenance: o.Provenance, turn: make(chan *runState, 1), heart: c.newHeart(&o)}
 }
 
 func (c *Client) newChecker() checker {
@@ -175,6 +197,7 @@ func (r *Run) begin(ctx context.Context, st *runState, a answerOfRun, held signe
 		return &ReceiptError{First: a.state.NextNumber, Checkpoint: checkpoint.note, Err: err}
 	}
 	st.Epoch, st.Next, st.Ended, st.unsettled = a.state.Epoch, a.state.NextNumber, a.state.Ended, false
+	st.limit = time.Duration(a.state.SilenceLimitNs)
 	copy(st.Hash[:], hash)
 	r.opened = receipt
 	return r.c.proveNow(ctx)
@@ -290,8 +313,12 @@ func (r *Run) take(ctx context.Context) (*runState, error) {
 func (r *Run) give(st *runState) { r.turn <- st }
 
 // settle resumes the run where items were sent whose fate is open, so that
-// other bytes can never meet them under one number.
+// other bytes can never meet them under one number. A run that was taken over is
+// not taken back.
 func (r *Run) settle(ctx context.Context, st *runState) error {
+	if st.over != nil {
+		return st.over
+	}
 	if !st.unsettled {
 		return nil
 	}

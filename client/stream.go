@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,9 +125,12 @@ func (r *Run) Stream(ctx context.Context, o StreamOptions, fill func(ctx context
 		cancel(err) // a fill that waits for something else hears of it
 		ended <- err
 	}()
+	withdraw := r.heart.offer(s)
 	filled := fill(ctx, s)
 	s.close()
-	if err := <-ended; err != nil {
+	err = <-ended
+	withdraw()
+	if err != nil {
 		return err
 	}
 	return filled
@@ -213,13 +217,23 @@ func (s *Stream) put(b *batch, items []Item, size int) (*Pending, error) {
 }
 
 // Heartbeat waits for the answers of what was submitted so far and then sends a
-// heartbeat; what is submitted meanwhile waits.
+// heartbeat; what is submitted meanwhile waits. The ledger takes a heartbeat only
+// of the state that the run has there, so there is no other moment for it.
 func (s *Stream) Heartbeat(ctx context.Context) (*Receipt, error) {
+	return s.heartbeat(ctx, func(*runState) bool { return true })
+}
+
+// heartbeat is Heartbeat where it is due by then; else the receipt is nil.
+func (s *Stream) heartbeat(ctx context.Context, due func(*runState) bool) (*Receipt, error) {
 	stop := context.AfterFunc(ctx, s.wake)
 	defer stop()
 	s.mu.Lock()
 	for s.paused && s.err == nil && ctx.Err() == nil {
 		s.change.Wait()
+	}
+	if s.paused { // by another heartbeat
+		defer s.mu.Unlock()
+		return nil, cmp.Or(s.err, context.Cause(ctx))
 	}
 	s.paused = true
 	for len(s.batches) > 0 && s.err == nil && ctx.Err() == nil {
@@ -229,20 +243,31 @@ func (s *Stream) Heartbeat(ctx context.Context) (*Receipt, error) {
 	if err == nil {
 		err = context.Cause(ctx)
 	}
-	var st RunState
-	if err == nil {
-		st = s.st.RunState // nothing is in flight: nobody changes it
+	if err != nil {
+		s.unpause(nil)
+		s.mu.Unlock()
+		return nil, err
 	}
+	st := *s.st // nothing is in flight: nobody changes it
 	s.mu.Unlock()
 	var receipt *Receipt
-	if err == nil {
-		receipt, err = s.r.heartbeat(ctx, st)
+	if due(&st) {
+		receipt, err = s.r.heartbeat(ctx, &st)
 	}
 	s.mu.Lock()
-	s.paused = false
-	s.change.Broadcast()
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	s.unpause(&st)
 	return receipt, err
+}
+
+// unpause ends the pause of a heartbeat and takes over what came of it; mu is
+// held. Once the stream has ended, somebody else may have the state.
+func (s *Stream) unpause(st *runState) {
+	s.paused = false
+	if st != nil && s.err == nil {
+		s.st.beaten, s.st.over = st.beaten, st.over
+	}
+	s.change.Broadcast()
 }
 
 // wake lets everybody who waits look again.
@@ -272,6 +297,7 @@ func (s *Stream) end(err error) {
 	for _, b := range s.batches {
 		if b.frozen {
 			s.st.unsettled = true
+			s.r.lost(s.st, err)
 		}
 		b.err = err
 		close(b.done)
