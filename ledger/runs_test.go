@@ -105,7 +105,7 @@ func TestRuns(t *testing.T) {
 	if got := allRuns(t, g, ledger.RunFilter{Producer: ledgertest.Origin}, 10); len(got) != 1 {
 		t.Errorf("the ledger's own runs: %+v", got)
 	}
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	check("after a restart")
 	g.Close()
 }
@@ -134,11 +134,11 @@ func TestGapAlerts(t *testing.T) {
 		r.append(t, g, items...)
 	}
 	gaps(r, 600)
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	gaps(r, 600)
 	waitAlerts(t, g, gap, 1000)
 	waitAlerts(t, g, tooMany, 1)
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	r.gap(t, g, 1)
 	o := other.open(t, g, "other", 0)
 	o.gap(t, g, 1)
@@ -180,11 +180,11 @@ func TestConflictAlertOncePerDay(t *testing.T) {
 	clash()
 	r.events(t, g, 1) // behind the alerts in the queue
 	waitAlerts(t, g, conflict, 1)
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	clash()
 	r.events(t, g, 1)
 	waitAlerts(t, g, conflict, 1)
-	reopen(t, g, c).Close()
+	reopenWatched(t, g, c).Close()
 }
 
 // TestTakenOver: who lost a run is refused for good, whatever it sends, and each

@@ -201,7 +201,7 @@ func waitAlerts(t *testing.T, g *ledgertest.Log, typ daybookv1.AlertType, n int)
 	}
 }
 
-func reopen(t *testing.T, g *ledgertest.Log, c *handClock) *ledgertest.Log {
+func reopenWatched(t *testing.T, g *ledgertest.Log, c *handClock) *ledgertest.Log {
 	t.Helper()
 	n := openings(t, g)
 	g.Close()
@@ -279,7 +279,7 @@ func TestSilence(t *testing.T) {
 	r.events(t, g, 1) // the entry that ends a silence comes after its alert
 	waitAlerts(t, g, silence, 2)
 	g.Check()
-	reopen(t, g, c).Close()
+	reopenWatched(t, g, c).Close()
 }
 
 // TestSilenceAcrossRestart: what the ledger could not have taken is not counted,
@@ -296,7 +296,7 @@ func TestSilenceAcrossRestart(t *testing.T) {
 	c.advance(time.Hour)
 	waitAlerts(t, g, silence, 2)
 	r.events(t, g, 1)
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	c.advance(time.Second)
 	n := openings(t, g)
 	g.Close()
@@ -317,10 +317,10 @@ func TestSilenceAcrossRestart(t *testing.T) {
 		t.Errorf("silence of %d to %d, the log opened at %d", got.PeriodStartNs, got.PeriodEndNs, opened)
 	}
 	other.resume(t, g)
-	g = reopen(t, g, c)
+	g = reopenWatched(t, g, c)
 	c.advance(6 * time.Second)
 	waitAlerts(t, g, silence, 4)
-	reopen(t, g, c).Close()
+	reopenWatched(t, g, c).Close()
 }
 
 // TestSilenceLimit: limits that a run cannot have are refused.
@@ -371,7 +371,7 @@ func TestSilenceProperty(t *testing.T) {
 			r.end(t, g, true)
 			delete(runs, n)
 		case k == 9 && rnd.IntN(4) == 0:
-			g = reopen(t, g, c)
+			g = reopenWatched(t, g, c)
 		}
 		c.advance(time.Duration(rnd.Int64N(int64(4 * time.Second))))
 	}
@@ -386,7 +386,7 @@ func TestSilenceProperty(t *testing.T) {
 	if d := cmp.Diff(sorted(want), sorted(got)); d != "" {
 		t.Errorf("seed %d: alerts of silence (- twin + log):\n%s", seed, d)
 	}
-	reopen(t, g, c).Close()
+	reopenWatched(t, g, c).Close()
 }
 
 // silencesOf finds the silences of a log in its entries: the dumb way.

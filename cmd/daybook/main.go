@@ -57,9 +57,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func hintOf(err error) string {
 	var gaveUp *client.GaveUpError
 	var fork *client.ForkError
+	var over *client.TakenOverError
 	switch {
 	case errors.As(err, &gaveUp):
 		return "nothing acknowledged is lost; start the server and run the same command again: what is in the log already is not added twice"
+	case errors.As(err, &over):
+		return "see `daybook runs " + hexOf(over.Run) + "` for who holds it now"
 	case errors.As(err, &fork):
 		return "do not use this log further: keep both checkpoints and show them to its operator and to your examiner"
 	}
@@ -95,7 +98,7 @@ For example:  daybook import --format cloudtrail trail.json.gz
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newAppendCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
-		newCheckpointCommand(), newCloseCommand(), newBenchCommand(), newVersionCommand())
+		newCheckpointCommand(), newCloseCommand(), newRunsCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

@@ -11,6 +11,7 @@ import (
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -75,6 +76,63 @@ func (x CloseTableKind) Number() protoreflect.EnumNumber {
 // Deprecated: Use CloseTableKind.Descriptor instead.
 func (CloseTableKind) EnumDescriptor() ([]byte, []int) {
 	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{0}
+}
+
+// RunStatus is how a run stands.
+type RunStatus int32
+
+const (
+	// Every one.
+	RunStatus_RUN_STATUS_UNSPECIFIED RunStatus = 0
+	// Not ended.
+	RunStatus_RUN_STATUS_OPEN RunStatus = 1
+	// Ended.
+	RunStatus_RUN_STATUS_ENDED RunStatus = 2
+	// Not ended, and past its silence limit.
+	RunStatus_RUN_STATUS_SILENT RunStatus = 3
+)
+
+// Enum value maps for RunStatus.
+var (
+	RunStatus_name = map[int32]string{
+		0: "RUN_STATUS_UNSPECIFIED",
+		1: "RUN_STATUS_OPEN",
+		2: "RUN_STATUS_ENDED",
+		3: "RUN_STATUS_SILENT",
+	}
+	RunStatus_value = map[string]int32{
+		"RUN_STATUS_UNSPECIFIED": 0,
+		"RUN_STATUS_OPEN":        1,
+		"RUN_STATUS_ENDED":       2,
+		"RUN_STATUS_SILENT":      3,
+	}
+)
+
+func (x RunStatus) Enum() *RunStatus {
+	p := new(RunStatus)
+	*p = x
+	return p
+}
+
+func (x RunStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RunStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_daybook_api_v1_query_proto_enumTypes[1].Descriptor()
+}
+
+func (RunStatus) Type() protoreflect.EnumType {
+	return &file_daybook_api_v1_query_proto_enumTypes[1]
+}
+
+func (x RunStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RunStatus.Descriptor instead.
+func (RunStatus) EnumDescriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{1}
 }
 
 // EntryView is one entry: the bytes that are hashed, and the same for reading.
@@ -2759,11 +2817,606 @@ func (x *GetCloseRowResponse) GetAfter() *CloseRow {
 	return nil
 }
 
+// ListRunsRequest filters runs; unset fields do not filter.
+type ListRunsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The producer: the SPIFFE URI. The ledger's own runs are listed only where
+	// this is the origin.
+	Producer string `protobuf:"bytes,1,opt,name=producer,proto3" json:"producer,omitempty"`
+	// How the runs stand.
+	Status RunStatus `protobuf:"varint,2,opt,name=status,proto3,enum=daybook.api.v1.RunStatus" json:"status,omitempty"`
+	// Beginning of the run's id, in hex.
+	RunPrefix string `protobuf:"bytes,3,opt,name=run_prefix,json=runPrefix,proto3" json:"run_prefix,omitempty"`
+	// Runs on a page: 1-1,000; 0: 100.
+	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// next_page_token of the page before; pins which runs are listed and the
+	// filter, but each page says how its runs stand when it is asked for.
+	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunsRequest) Reset() {
+	*x = ListRunsRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsRequest) ProtoMessage() {}
+
+func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
+func (*ListRunsRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ListRunsRequest) GetProducer() string {
+	if x != nil {
+		return x.Producer
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetStatus() RunStatus {
+	if x != nil {
+		return x.Status
+	}
+	return RunStatus_RUN_STATUS_UNSPECIFIED
+}
+
+func (x *ListRunsRequest) GetRunPrefix() string {
+	if x != nil {
+		return x.RunPrefix
+	}
+	return ""
+}
+
+func (x *ListRunsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRunsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListRunsResponse is one page.
+type ListRunsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The runs, newest first.
+	Runs []*RunView `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	// Token of the next page; empty: this is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The list has the runs opened below this tree size.
+	TreeSize      uint64 `protobuf:"varint,3,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRunsResponse) Reset() {
+	*x = ListRunsResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRunsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRunsResponse) ProtoMessage() {}
+
+func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
+func (*ListRunsResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ListRunsResponse) GetRuns() []*RunView {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *ListRunsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListRunsResponse) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+// GetRunRequest names a run.
+type GetRunRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run's id in hex, or its beginning.
+	Run string `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	// The producer: the SPIFFE URI; empty: the newest run with that id.
+	Producer      string `protobuf:"bytes,2,opt,name=producer,proto3" json:"producer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRunRequest) Reset() {
+	*x = GetRunRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRunRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRunRequest) ProtoMessage() {}
+
+func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
+func (*GetRunRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *GetRunRequest) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *GetRunRequest) GetProducer() string {
+	if x != nil {
+		return x.Producer
+	}
+	return ""
+}
+
+// GetRunResponse is one run.
+type GetRunResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The run.
+	Run           *RunView `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRunResponse) Reset() {
+	*x = GetRunResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRunResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRunResponse) ProtoMessage() {}
+
+func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
+func (*GetRunResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetRunResponse) GetRun() *RunView {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+// RunView is how one run stands.
+type RunView struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The producer: the SPIFFE URI of its certificate.
+	Producer string `protobuf:"bytes,1,opt,name=producer,proto3" json:"producer,omitempty"`
+	// The run's id, in hex.
+	Run string `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
+	// How the producer has its events.
+	Provenance v1.Provenance `protobuf:"varint,3,opt,name=provenance,proto3,enum=daybook.v1.Provenance" json:"provenance,omitempty"`
+	// Name and version of the producer's software.
+	Software string `protobuf:"bytes,4,opt,name=software,proto3" json:"software,omitempty"`
+	// What is imported, where the run is an import.
+	Import *v1.Import `protobuf:"bytes,5,opt,name=import,proto3" json:"import,omitempty"`
+	// Index of the entry that opened it.
+	OpenedIndex uint64 `protobuf:"varint,6,opt,name=opened_index,json=openedIndex,proto3" json:"opened_index,omitempty"`
+	// Its log time.
+	OpenedTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=opened_time,json=openedTime,proto3" json:"opened_time,omitempty"`
+	// The run before this one, in hex; empty: none.
+	PreviousRun string `protobuf:"bytes,8,opt,name=previous_run,json=previousRun,proto3" json:"previous_run,omitempty"`
+	// Last number of that run that the producer knew of.
+	PreviousLast uint64 `protobuf:"varint,9,opt,name=previous_last,json=previousLast,proto3" json:"previous_last,omitempty"`
+	// The run's epoch, from 1.
+	Epoch uint64 `protobuf:"varint,10,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// How often it was resumed, by a restart of its producer or a take-over.
+	Resumes uint64 `protobuf:"varint,11,opt,name=resumes,proto3" json:"resumes,omitempty"`
+	// Last number taken.
+	LastNumber uint64 `protobuf:"varint,12,opt,name=last_number,json=lastNumber,proto3" json:"last_number,omitempty"`
+	// Numbers that hold an event.
+	Events uint64 `protobuf:"varint,13,opt,name=events,proto3" json:"events,omitempty"`
+	// Numbers that were declined.
+	Declined uint64 `protobuf:"varint,14,opt,name=declined,proto3" json:"declined,omitempty"`
+	// Gaps declared.
+	Gaps uint64 `protobuf:"varint,15,opt,name=gaps,proto3" json:"gaps,omitempty"`
+	// Numbers in those gaps.
+	Lost uint64 `protobuf:"varint,16,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Index of the newest entry.
+	LastIndex uint64 `protobuf:"varint,17,opt,name=last_index,json=lastIndex,proto3" json:"last_index,omitempty"`
+	// Its log time.
+	LastTime *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	// The newest heartbeat; unset: none.
+	Heartbeat *RunStatement `protobuf:"bytes,19,opt,name=heartbeat,proto3" json:"heartbeat,omitempty"`
+	// The newest statement that its producer signed, heartbeat or end; unset: the
+	// run is not signed.
+	Signed *RunStatement `protobuf:"bytes,20,opt,name=signed,proto3" json:"signed,omitempty"`
+	// Whether it has ended.
+	Ended bool `protobuf:"varint,21,opt,name=ended,proto3" json:"ended,omitempty"`
+	// Why, in words.
+	EndedReason string `protobuf:"bytes,22,opt,name=ended_reason,json=endedReason,proto3" json:"ended_reason,omitempty"`
+	// Whether its producer signed the end.
+	EndSigned bool `protobuf:"varint,23,opt,name=end_signed,json=endSigned,proto3" json:"end_signed,omitempty"`
+	// How long it may have no entry; unset: for ever.
+	SilenceLimit *durationpb.Duration `protobuf:"bytes,24,opt,name=silence_limit,json=silenceLimit,proto3" json:"silence_limit,omitempty"`
+	// Not ended, and past that limit now.
+	Silent bool `protobuf:"varint,25,opt,name=silent,proto3" json:"silent,omitempty"`
+	// How far the run is signed by its producer, in words.
+	SignedWords   string `protobuf:"bytes,26,opt,name=signed_words,json=signedWords,proto3" json:"signed_words,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunView) Reset() {
+	*x = RunView{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunView) ProtoMessage() {}
+
+func (x *RunView) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunView.ProtoReflect.Descriptor instead.
+func (*RunView) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *RunView) GetProducer() string {
+	if x != nil {
+		return x.Producer
+	}
+	return ""
+}
+
+func (x *RunView) GetRun() string {
+	if x != nil {
+		return x.Run
+	}
+	return ""
+}
+
+func (x *RunView) GetProvenance() v1.Provenance {
+	if x != nil {
+		return x.Provenance
+	}
+	return v1.Provenance(0)
+}
+
+func (x *RunView) GetSoftware() string {
+	if x != nil {
+		return x.Software
+	}
+	return ""
+}
+
+func (x *RunView) GetImport() *v1.Import {
+	if x != nil {
+		return x.Import
+	}
+	return nil
+}
+
+func (x *RunView) GetOpenedIndex() uint64 {
+	if x != nil {
+		return x.OpenedIndex
+	}
+	return 0
+}
+
+func (x *RunView) GetOpenedTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OpenedTime
+	}
+	return nil
+}
+
+func (x *RunView) GetPreviousRun() string {
+	if x != nil {
+		return x.PreviousRun
+	}
+	return ""
+}
+
+func (x *RunView) GetPreviousLast() uint64 {
+	if x != nil {
+		return x.PreviousLast
+	}
+	return 0
+}
+
+func (x *RunView) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *RunView) GetResumes() uint64 {
+	if x != nil {
+		return x.Resumes
+	}
+	return 0
+}
+
+func (x *RunView) GetLastNumber() uint64 {
+	if x != nil {
+		return x.LastNumber
+	}
+	return 0
+}
+
+func (x *RunView) GetEvents() uint64 {
+	if x != nil {
+		return x.Events
+	}
+	return 0
+}
+
+func (x *RunView) GetDeclined() uint64 {
+	if x != nil {
+		return x.Declined
+	}
+	return 0
+}
+
+func (x *RunView) GetGaps() uint64 {
+	if x != nil {
+		return x.Gaps
+	}
+	return 0
+}
+
+func (x *RunView) GetLost() uint64 {
+	if x != nil {
+		return x.Lost
+	}
+	return 0
+}
+
+func (x *RunView) GetLastIndex() uint64 {
+	if x != nil {
+		return x.LastIndex
+	}
+	return 0
+}
+
+func (x *RunView) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
+func (x *RunView) GetHeartbeat() *RunStatement {
+	if x != nil {
+		return x.Heartbeat
+	}
+	return nil
+}
+
+func (x *RunView) GetSigned() *RunStatement {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
+func (x *RunView) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *RunView) GetEndedReason() string {
+	if x != nil {
+		return x.EndedReason
+	}
+	return ""
+}
+
+func (x *RunView) GetEndSigned() bool {
+	if x != nil {
+		return x.EndSigned
+	}
+	return false
+}
+
+func (x *RunView) GetSilenceLimit() *durationpb.Duration {
+	if x != nil {
+		return x.SilenceLimit
+	}
+	return nil
+}
+
+func (x *RunView) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *RunView) GetSignedWords() string {
+	if x != nil {
+		return x.SignedWords
+	}
+	return ""
+}
+
+// RunStatement is a heartbeat or the end of a run, as far as it says what the
+// producer sent.
+type RunStatement struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Number up to which it covers the run.
+	LastNumber uint64 `protobuf:"varint,2,opt,name=last_number,json=lastNumber,proto3" json:"last_number,omitempty"`
+	// The producer signed it.
+	Signed bool `protobuf:"varint,3,opt,name=signed,proto3" json:"signed,omitempty"`
+	// SHA-256 of the SubjectPublicKeyInfo of the key that signed, in hex.
+	KeyFingerprint string `protobuf:"bytes,4,opt,name=key_fingerprint,json=keyFingerprint,proto3" json:"key_fingerprint,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RunStatement) Reset() {
+	*x = RunStatement{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunStatement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunStatement) ProtoMessage() {}
+
+func (x *RunStatement) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunStatement.ProtoReflect.Descriptor instead.
+func (*RunStatement) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *RunStatement) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RunStatement) GetLastNumber() uint64 {
+	if x != nil {
+		return x.LastNumber
+	}
+	return 0
+}
+
+func (x *RunStatement) GetSigned() bool {
+	if x != nil {
+		return x.Signed
+	}
+	return false
+}
+
+func (x *RunStatement) GetKeyFingerprint() string {
+	if x != nil {
+		return x.KeyFingerprint
+	}
+	return ""
+}
+
 var File_daybook_api_v1_query_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\n" +
-	"\x1adaybook/api/v1/query.proto\x12\x0edaybook.api.v1\x1a\x16daybook/v1/close.proto\x1a\x16daybook/v1/entry.proto\x1a\x16daybook/v1/event.proto\x1a\x1bdaybook/v1/governance.proto\x1a\x14daybook/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\t\n" +
+	"\x1adaybook/api/v1/query.proto\x12\x0edaybook.api.v1\x1a\x16daybook/v1/close.proto\x1a\x16daybook/v1/entry.proto\x1a\x16daybook/v1/event.proto\x1a\x1bdaybook/v1/governance.proto\x1a\x14daybook/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\t\n" +
 	"\tEntryView\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\fR\x05entry\x12)\n" +
@@ -2971,11 +3624,73 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x05table\x18\x02 \x01(\x0e2\x1e.daybook.api.v1.CloseTableKindR\x05table\x12*\n" +
 	"\x03row\x18\x03 \x01(\v2\x18.daybook.api.v1.CloseRowR\x03row\x120\n" +
 	"\x06before\x18\x04 \x01(\v2\x18.daybook.api.v1.CloseRowR\x06before\x12.\n" +
-	"\x05after\x18\x05 \x01(\v2\x18.daybook.api.v1.CloseRowR\x05after*k\n" +
+	"\x05after\x18\x05 \x01(\v2\x18.daybook.api.v1.CloseRowR\x05after\"\xbb\x01\n" +
+	"\x0fListRunsRequest\x12\x1a\n" +
+	"\bproducer\x18\x01 \x01(\tR\bproducer\x121\n" +
+	"\x06status\x18\x02 \x01(\x0e2\x19.daybook.api.v1.RunStatusR\x06status\x12\x1d\n" +
+	"\n" +
+	"run_prefix\x18\x03 \x01(\tR\trunPrefix\x12\x1b\n" +
+	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x05 \x01(\tR\tpageToken\"\x84\x01\n" +
+	"\x10ListRunsResponse\x12+\n" +
+	"\x04runs\x18\x01 \x03(\v2\x17.daybook.api.v1.RunViewR\x04runs\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1b\n" +
+	"\ttree_size\x18\x03 \x01(\x04R\btreeSize\"=\n" +
+	"\rGetRunRequest\x12\x10\n" +
+	"\x03run\x18\x01 \x01(\tR\x03run\x12\x1a\n" +
+	"\bproducer\x18\x02 \x01(\tR\bproducer\";\n" +
+	"\x0eGetRunResponse\x12)\n" +
+	"\x03run\x18\x01 \x01(\v2\x17.daybook.api.v1.RunViewR\x03run\"\xa9\a\n" +
+	"\aRunView\x12\x1a\n" +
+	"\bproducer\x18\x01 \x01(\tR\bproducer\x12\x10\n" +
+	"\x03run\x18\x02 \x01(\tR\x03run\x126\n" +
+	"\n" +
+	"provenance\x18\x03 \x01(\x0e2\x16.daybook.v1.ProvenanceR\n" +
+	"provenance\x12\x1a\n" +
+	"\bsoftware\x18\x04 \x01(\tR\bsoftware\x12*\n" +
+	"\x06import\x18\x05 \x01(\v2\x12.daybook.v1.ImportR\x06import\x12!\n" +
+	"\fopened_index\x18\x06 \x01(\x04R\vopenedIndex\x12;\n" +
+	"\vopened_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"openedTime\x12!\n" +
+	"\fprevious_run\x18\b \x01(\tR\vpreviousRun\x12#\n" +
+	"\rprevious_last\x18\t \x01(\x04R\fpreviousLast\x12\x14\n" +
+	"\x05epoch\x18\n" +
+	" \x01(\x04R\x05epoch\x12\x18\n" +
+	"\aresumes\x18\v \x01(\x04R\aresumes\x12\x1f\n" +
+	"\vlast_number\x18\f \x01(\x04R\n" +
+	"lastNumber\x12\x16\n" +
+	"\x06events\x18\r \x01(\x04R\x06events\x12\x1a\n" +
+	"\bdeclined\x18\x0e \x01(\x04R\bdeclined\x12\x12\n" +
+	"\x04gaps\x18\x0f \x01(\x04R\x04gaps\x12\x12\n" +
+	"\x04lost\x18\x10 \x01(\x04R\x04lost\x12\x1d\n" +
+	"\n" +
+	"last_index\x18\x11 \x01(\x04R\tlastIndex\x127\n" +
+	"\tlast_time\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\x12:\n" +
+	"\theartbeat\x18\x13 \x01(\v2\x1c.daybook.api.v1.RunStatementR\theartbeat\x124\n" +
+	"\x06signed\x18\x14 \x01(\v2\x1c.daybook.api.v1.RunStatementR\x06signed\x12\x14\n" +
+	"\x05ended\x18\x15 \x01(\bR\x05ended\x12!\n" +
+	"\fended_reason\x18\x16 \x01(\tR\vendedReason\x12\x1d\n" +
+	"\n" +
+	"end_signed\x18\x17 \x01(\bR\tendSigned\x12>\n" +
+	"\rsilence_limit\x18\x18 \x01(\v2\x19.google.protobuf.DurationR\fsilenceLimit\x12\x16\n" +
+	"\x06silent\x18\x19 \x01(\bR\x06silent\x12!\n" +
+	"\fsigned_words\x18\x1a \x01(\tR\vsignedWords\"\x86\x01\n" +
+	"\fRunStatement\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1f\n" +
+	"\vlast_number\x18\x02 \x01(\x04R\n" +
+	"lastNumber\x12\x16\n" +
+	"\x06signed\x18\x03 \x01(\bR\x06signed\x12'\n" +
+	"\x0fkey_fingerprint\x18\x04 \x01(\tR\x0ekeyFingerprint*k\n" +
 	"\x0eCloseTableKind\x12 \n" +
 	"\x1cCLOSE_TABLE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CLOSE_TABLE_KIND_STREAMS\x10\x01\x12\x19\n" +
-	"\x15CLOSE_TABLE_KIND_RUNS\x10\x022\xc1\v\n" +
+	"\x15CLOSE_TABLE_KIND_RUNS\x10\x02*i\n" +
+	"\tRunStatus\x12\x1a\n" +
+	"\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fRUN_STATUS_OPEN\x10\x01\x12\x14\n" +
+	"\x10RUN_STATUS_ENDED\x10\x02\x12\x15\n" +
+	"\x11RUN_STATUS_SILENT\x10\x032\x89\r\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
@@ -2991,7 +3706,10 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"/v1/closes\x90\x02\x01\x12\x84\x01\n" +
 	"\bGetClose\x12\x1f.daybook.api.v1.GetCloseRequest\x1a .daybook.api.v1.GetCloseResponse\"5\x82\xd3\xe4\x93\x02,Z\x16\x12\x14/v1/days/{day}/close\x12\x12/v1/closes/{index}\x90\x02\x01\x12\x80\x01\n" +
 	"\rListCloseRows\x12$.daybook.api.v1.ListCloseRowsRequest\x1a%.daybook.api.v1.ListCloseRowsResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/closes/{index}/rows\x90\x02\x01\x12y\n" +
-	"\vGetCloseRow\x12\".daybook.api.v1.GetCloseRowRequest\x1a#.daybook.api.v1.GetCloseRowResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/closes/{index}/row\x90\x02\x01B\xb8\x01\n" +
+	"\vGetCloseRow\x12\".daybook.api.v1.GetCloseRowRequest\x1a#.daybook.api.v1.GetCloseRowResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/closes/{index}/row\x90\x02\x01\x12b\n" +
+	"\bListRuns\x12\x1f.daybook.api.v1.ListRunsRequest\x1a .daybook.api.v1.ListRunsResponse\"\x13\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/runs\x90\x02\x01\x12b\n" +
+	"\x06GetRun\x12\x1d.daybook.api.v1.GetRunRequest\x1a\x1e.daybook.api.v1.GetRunResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/runs/{run}\x90\x02\x01B\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"QueryProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
@@ -3007,160 +3725,184 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_query_proto_rawDescData
 }
 
-var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(CloseTableKind)(0),                 // 0: daybook.api.v1.CloseTableKind
-	(*EntryView)(nil),                   // 1: daybook.api.v1.EntryView
-	(*GetEntryRequest)(nil),             // 2: daybook.api.v1.GetEntryRequest
-	(*GetEntryResponse)(nil),            // 3: daybook.api.v1.GetEntryResponse
-	(*GetEventRequest)(nil),             // 4: daybook.api.v1.GetEventRequest
-	(*GetEventResponse)(nil),            // 5: daybook.api.v1.GetEventResponse
-	(*ListEntriesRequest)(nil),          // 6: daybook.api.v1.ListEntriesRequest
-	(*ListEntriesResponse)(nil),         // 7: daybook.api.v1.ListEntriesResponse
-	(*ListValuesRequest)(nil),           // 8: daybook.api.v1.ListValuesRequest
-	(*ListValuesResponse)(nil),          // 9: daybook.api.v1.ListValuesResponse
-	(*GetCheckpointRequest)(nil),        // 10: daybook.api.v1.GetCheckpointRequest
-	(*GetCheckpointResponse)(nil),       // 11: daybook.api.v1.GetCheckpointResponse
-	(*GetConsistencyProofRequest)(nil),  // 12: daybook.api.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 13: daybook.api.v1.GetConsistencyProofResponse
-	(*GetReceiptsRequest)(nil),          // 14: daybook.api.v1.GetReceiptsRequest
-	(*GetReceiptsResponse)(nil),         // 15: daybook.api.v1.GetReceiptsResponse
-	(*ReceiptFile)(nil),                 // 16: daybook.api.v1.ReceiptFile
-	(*IndexRange)(nil),                  // 17: daybook.api.v1.IndexRange
-	(*GetReceiptBatchRequest)(nil),      // 18: daybook.api.v1.GetReceiptBatchRequest
-	(*GetReceiptBatchResponse)(nil),     // 19: daybook.api.v1.GetReceiptBatchResponse
-	(*ProvenRange)(nil),                 // 20: daybook.api.v1.ProvenRange
-	(*ListClosesRequest)(nil),           // 21: daybook.api.v1.ListClosesRequest
-	(*ListClosesResponse)(nil),          // 22: daybook.api.v1.ListClosesResponse
-	(*CloseView)(nil),                   // 23: daybook.api.v1.CloseView
-	(*GetCloseRequest)(nil),             // 24: daybook.api.v1.GetCloseRequest
-	(*GetCloseResponse)(nil),            // 25: daybook.api.v1.GetCloseResponse
-	(*ListCloseRowsRequest)(nil),        // 26: daybook.api.v1.ListCloseRowsRequest
-	(*ListCloseRowsResponse)(nil),       // 27: daybook.api.v1.ListCloseRowsResponse
-	(*CloseRow)(nil),                    // 28: daybook.api.v1.CloseRow
-	(*StreamName)(nil),                  // 29: daybook.api.v1.StreamName
-	(*RunName)(nil),                     // 30: daybook.api.v1.RunName
-	(*GetCloseRowRequest)(nil),          // 31: daybook.api.v1.GetCloseRowRequest
-	(*GetCloseRowResponse)(nil),         // 32: daybook.api.v1.GetCloseRowResponse
-	(*v1.BatchHead)(nil),                // 33: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 34: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 35: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 36: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 37: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 38: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 39: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 40: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 41: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 42: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 43: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 44: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 45: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 46: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 47: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 48: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 49: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 50: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 51: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 52: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 53: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 54: daybook.v1.Part
-	(v1.Kind)(0),                        // 55: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 56: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 57: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 58: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 59: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 60: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 61: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 62: daybook.v1.AlertType
-	(v1.Side)(0),                        // 63: daybook.v1.Side
+	(RunStatus)(0),                      // 1: daybook.api.v1.RunStatus
+	(*EntryView)(nil),                   // 2: daybook.api.v1.EntryView
+	(*GetEntryRequest)(nil),             // 3: daybook.api.v1.GetEntryRequest
+	(*GetEntryResponse)(nil),            // 4: daybook.api.v1.GetEntryResponse
+	(*GetEventRequest)(nil),             // 5: daybook.api.v1.GetEventRequest
+	(*GetEventResponse)(nil),            // 6: daybook.api.v1.GetEventResponse
+	(*ListEntriesRequest)(nil),          // 7: daybook.api.v1.ListEntriesRequest
+	(*ListEntriesResponse)(nil),         // 8: daybook.api.v1.ListEntriesResponse
+	(*ListValuesRequest)(nil),           // 9: daybook.api.v1.ListValuesRequest
+	(*ListValuesResponse)(nil),          // 10: daybook.api.v1.ListValuesResponse
+	(*GetCheckpointRequest)(nil),        // 11: daybook.api.v1.GetCheckpointRequest
+	(*GetCheckpointResponse)(nil),       // 12: daybook.api.v1.GetCheckpointResponse
+	(*GetConsistencyProofRequest)(nil),  // 13: daybook.api.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 14: daybook.api.v1.GetConsistencyProofResponse
+	(*GetReceiptsRequest)(nil),          // 15: daybook.api.v1.GetReceiptsRequest
+	(*GetReceiptsResponse)(nil),         // 16: daybook.api.v1.GetReceiptsResponse
+	(*ReceiptFile)(nil),                 // 17: daybook.api.v1.ReceiptFile
+	(*IndexRange)(nil),                  // 18: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 19: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 20: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 21: daybook.api.v1.ProvenRange
+	(*ListClosesRequest)(nil),           // 22: daybook.api.v1.ListClosesRequest
+	(*ListClosesResponse)(nil),          // 23: daybook.api.v1.ListClosesResponse
+	(*CloseView)(nil),                   // 24: daybook.api.v1.CloseView
+	(*GetCloseRequest)(nil),             // 25: daybook.api.v1.GetCloseRequest
+	(*GetCloseResponse)(nil),            // 26: daybook.api.v1.GetCloseResponse
+	(*ListCloseRowsRequest)(nil),        // 27: daybook.api.v1.ListCloseRowsRequest
+	(*ListCloseRowsResponse)(nil),       // 28: daybook.api.v1.ListCloseRowsResponse
+	(*CloseRow)(nil),                    // 29: daybook.api.v1.CloseRow
+	(*StreamName)(nil),                  // 30: daybook.api.v1.StreamName
+	(*RunName)(nil),                     // 31: daybook.api.v1.RunName
+	(*GetCloseRowRequest)(nil),          // 32: daybook.api.v1.GetCloseRowRequest
+	(*GetCloseRowResponse)(nil),         // 33: daybook.api.v1.GetCloseRowResponse
+	(*ListRunsRequest)(nil),             // 34: daybook.api.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),            // 35: daybook.api.v1.ListRunsResponse
+	(*GetRunRequest)(nil),               // 36: daybook.api.v1.GetRunRequest
+	(*GetRunResponse)(nil),              // 37: daybook.api.v1.GetRunResponse
+	(*RunView)(nil),                     // 38: daybook.api.v1.RunView
+	(*RunStatement)(nil),                // 39: daybook.api.v1.RunStatement
+	(*v1.BatchHead)(nil),                // 40: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 41: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 42: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 43: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 44: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 45: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 46: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 47: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 48: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 49: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 50: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 51: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 52: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 53: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 54: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 55: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 56: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 57: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 58: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 59: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 60: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 61: daybook.v1.Part
+	(v1.Kind)(0),                        // 62: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 63: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 64: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 65: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 66: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 67: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 68: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 69: daybook.v1.AlertType
+	(v1.Side)(0),                        // 70: daybook.v1.Side
+	(v1.Provenance)(0),                  // 71: daybook.v1.Provenance
+	(*v1.Import)(nil),                   // 72: daybook.v1.Import
+	(*durationpb.Duration)(nil),         // 73: google.protobuf.Duration
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	33, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	34, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	35, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	36, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	37, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	38, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	39, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	40, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	41, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	42, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	43, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	44, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	45, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	46, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	47, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	48, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	49, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	50, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	51, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	52, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	53, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	54, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	1,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
-	3,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	55, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	56, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	56, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	56, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	56, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	57, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	58, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	59, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	60, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	61, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	62, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	1,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	56, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	16, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	17, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	20, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	23, // 40: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
-	47, // 41: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
-	3,  // 42: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	40, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	41, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	42, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	43, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	44, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	45, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	46, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	47, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	48, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	49, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	50, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	51, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	52, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	53, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	54, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	55, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	56, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	57, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	58, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	59, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	60, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	61, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	2,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
+	4,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
+	62, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	63, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	63, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	63, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	63, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	64, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	65, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	66, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	67, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	68, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	69, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	2,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
+	63, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	17, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	18, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	21, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	24, // 40: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
+	54, // 41: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	4,  // 42: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
 	0,  // 43: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
-	28, // 44: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
-	29, // 45: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
-	30, // 46: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
-	55, // 47: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
-	63, // 48: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
-	29, // 49: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
-	30, // 50: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
-	3,  // 51: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
+	29, // 44: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
+	30, // 45: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
+	31, // 46: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
+	62, // 47: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	70, // 48: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	30, // 49: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
+	31, // 50: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
+	4,  // 51: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
 	0,  // 52: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
-	28, // 53: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
-	28, // 54: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
-	28, // 55: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
-	2,  // 56: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	4,  // 57: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	6,  // 58: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	8,  // 59: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	10, // 60: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	12, // 61: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	14, // 62: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	18, // 63: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	21, // 64: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
-	24, // 65: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
-	26, // 66: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
-	31, // 67: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
-	3,  // 68: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	5,  // 69: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	7,  // 70: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	9,  // 71: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	11, // 72: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	13, // 73: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	15, // 74: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	19, // 75: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	22, // 76: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
-	25, // 77: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
-	27, // 78: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
-	32, // 79: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
-	68, // [68:80] is the sub-list for method output_type
-	56, // [56:68] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	29, // 53: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
+	29, // 54: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
+	29, // 55: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
+	1,  // 56: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
+	38, // 57: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
+	38, // 58: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
+	71, // 59: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
+	72, // 60: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
+	63, // 61: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
+	63, // 62: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
+	39, // 63: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
+	39, // 64: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
+	73, // 65: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
+	3,  // 66: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	5,  // 67: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	7,  // 68: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	9,  // 69: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	11, // 70: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	13, // 71: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	15, // 72: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	19, // 73: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	22, // 74: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	25, // 75: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	27, // 76: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	32, // 77: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	34, // 78: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
+	36, // 79: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
+	4,  // 80: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	6,  // 81: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	8,  // 82: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	10, // 83: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	12, // 84: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	14, // 85: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	16, // 86: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	20, // 87: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	23, // 88: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	26, // 89: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	28, // 90: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	33, // 91: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	35, // 92: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
+	37, // 93: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
+	80, // [80:94] is the sub-list for method output_type
+	66, // [66:80] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -3195,8 +3937,8 @@ func file_daybook_api_v1_query_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   32,
+			NumEnums:      2,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

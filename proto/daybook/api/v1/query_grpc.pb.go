@@ -31,6 +31,8 @@ const (
 	QueryService_GetClose_FullMethodName            = "/daybook.api.v1.QueryService/GetClose"
 	QueryService_ListCloseRows_FullMethodName       = "/daybook.api.v1.QueryService/ListCloseRows"
 	QueryService_GetCloseRow_FullMethodName         = "/daybook.api.v1.QueryService/GetCloseRow"
+	QueryService_ListRuns_FullMethodName            = "/daybook.api.v1.QueryService/ListRuns"
+	QueryService_GetRun_FullMethodName              = "/daybook.api.v1.QueryService/GetRun"
 )
 
 // QueryServiceClient is the client API for QueryService service.
@@ -67,6 +69,11 @@ type QueryServiceClient interface {
 	// Returns the row of a stream or run in a close with its proof, or the rows
 	// that prove that there is none.
 	GetCloseRow(ctx context.Context, in *GetCloseRowRequest, opts ...grpc.CallOption) (*GetCloseRowResponse, error)
+	// Lists runs, newest first: who opened them, how far they are signed by their
+	// producer, and what is missing.
+	ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error)
+	// Returns one run.
+	GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error)
 }
 
 type queryServiceClient struct {
@@ -197,6 +204,26 @@ func (c *queryServiceClient) GetCloseRow(ctx context.Context, in *GetCloseRowReq
 	return out, nil
 }
 
+func (c *queryServiceClient) ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRunsResponse)
+	err := c.cc.Invoke(ctx, QueryService_ListRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) GetRun(ctx context.Context, in *GetRunRequest, opts ...grpc.CallOption) (*GetRunResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetRunResponse)
+	err := c.cc.Invoke(ctx, QueryService_GetRun_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServiceServer is the server API for QueryService service.
 // All implementations must embed UnimplementedQueryServiceServer
 // for forward compatibility.
@@ -231,6 +258,11 @@ type QueryServiceServer interface {
 	// Returns the row of a stream or run in a close with its proof, or the rows
 	// that prove that there is none.
 	GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error)
+	// Lists runs, newest first: who opened them, how far they are signed by their
+	// producer, and what is missing.
+	ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error)
+	// Returns one run.
+	GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error)
 	mustEmbedUnimplementedQueryServiceServer()
 }
 
@@ -276,6 +308,12 @@ func (UnimplementedQueryServiceServer) ListCloseRows(context.Context, *ListClose
 }
 func (UnimplementedQueryServiceServer) GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCloseRow not implemented")
+}
+func (UnimplementedQueryServiceServer) ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
+}
+func (UnimplementedQueryServiceServer) GetRun(context.Context, *GetRunRequest) (*GetRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetRun not implemented")
 }
 func (UnimplementedQueryServiceServer) mustEmbedUnimplementedQueryServiceServer() {}
 func (UnimplementedQueryServiceServer) testEmbeddedByValue()                      {}
@@ -514,6 +552,42 @@ func _QueryService_GetCloseRow_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QueryService_ListRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRunsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).ListRuns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_ListRuns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).ListRuns(ctx, req.(*ListRunsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_GetRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetRunRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).GetRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_GetRun_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).GetRun(ctx, req.(*GetRunRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // QueryService_ServiceDesc is the grpc.ServiceDesc for QueryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -568,6 +642,14 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCloseRow",
 			Handler:    _QueryService_GetCloseRow_Handler,
+		},
+		{
+			MethodName: "ListRuns",
+			Handler:    _QueryService_ListRuns_Handler,
+		},
+		{
+			MethodName: "GetRun",
+			Handler:    _QueryService_GetRun_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
