@@ -156,17 +156,24 @@ func (c *Client) newHeart(o *RunOptions) *heart {
 // ready hands out the state of a run that was opened or resumed, and begins its
 // heartbeats.
 func (r *Run) ready(st *runState) {
-	every := r.heart.every
-	if every == 0 {
-		if every = unlimitedHeartbeat; st.limit > 0 {
-			every = st.limit / 3
-		}
-	}
-	ended := st.Ended
+	every, ended := r.heart.interval(st.limit), st.Ended
 	r.turn <- st
 	if every > 0 && !ended {
-		r.c.hearts.begin(r.heart, func() { r.beat(max(every, leastHeartbeat)) })
+		r.c.hearts.begin(r.heart, func() { r.beat(every) })
 	}
+}
+
+// interval is how often to beat in a run with a silence limit; negative: never.
+func (h *heart) interval(limit time.Duration) time.Duration {
+	switch {
+	case h.every < 0:
+		return -1
+	case h.every > 0:
+		return max(h.every, leastHeartbeat)
+	case limit > 0:
+		return limit / 3
+	}
+	return unlimitedHeartbeat
 }
 
 // Leave ends the heartbeats of the run, which stays open: this process or

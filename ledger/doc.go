@@ -25,6 +25,8 @@
 //     the number of the stream's entries before it.
 //   - one-number: a run's numbers are taken once each, without holes; a repeat
 //     of the same bytes is answered with its original place, for ever.
+//   - one-alert: an alert stands once in the log for each id; a silence past a
+//     run's limit has one, before the run's next entry.
 //   - derived: runs, streams, postings are functions of the entries; replay is
 //     the one code path that derives them, for open, follower and fsck.
 //   - poisoned: the first failed commit ends the process; what was submitted is

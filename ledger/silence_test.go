@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	mrand "math/rand/v2"
@@ -321,6 +322,33 @@ func TestSilenceAcrossRestart(t *testing.T) {
 	c.advance(6 * time.Second)
 	waitAlerts(t, g, silence, 4)
 	reopenWatched(t, g, c).Close()
+}
+
+// TestSilenceAfterClockFault: while the ledger's clock is at fault no producer
+// can be heard, and that is not counted against it.
+func TestSilenceAfterClockFault(t *testing.T) {
+	c := newHandClock()
+	var mono atomic.Int64
+	clock := ledger.Clock{Wall: c.now.Load, Mono: func() time.Duration { return time.Duration(mono.Load()) }}
+	g := create(t, ledgertest.Options{Clock: clock})
+	p := newRunProducer(t, "unheard")
+	r := p.open(t, g, "limited", 20*time.Second)
+	mono.Add(int64(time.Hour)) // the wall clock stands still
+	if _, err := g.L.Append(t.Context(), p.Producer, ledgertest.Batch(r.id, 1, 1, 1)); !errors.Is(err, ledger.ErrClock) {
+		t.Fatalf("append while the clock is at fault: %v", err)
+	}
+	c.advance(time.Hour)
+	p.open(t, g, "another", 0)
+	fault := waitAlerts(t, g, daybookv1.AlertType_ALERT_TYPE_LEDGER_CLOCK, 1)[0]
+	if got := alertsOf(t, g, silence); len(got) != 0 {
+		t.Fatalf("silence while nothing could be heard: %v", got)
+	}
+	mono.Add(int64(21 * time.Second))
+	c.advance(21 * time.Second)
+	if got := waitAlerts(t, g, silence, 1)[0]; got.PeriodStartNs != fault.PeriodEndNs {
+		t.Errorf("silence from %d, the clock was right from %d", got.PeriodStartNs, fault.PeriodEndNs)
+	}
+	g.Close()
 }
 
 // TestSilenceLimit: limits that a run cannot have are refused.

@@ -11,6 +11,9 @@ import (
 func FuzzParseRun(f *testing.F) {
 	r := &run{producer: "spiffe://web/gateway", id: verify.Hash{1}, provenance: 3, epoch: 2, last: 9, opened: 4, previous: 17, spki: []byte("spki")}
 	f.Add(r.row())
+	r.time, r.silence, r.alerted = 5, 6, 7
+	r.told = &told{declined: 1, gaps: 2, lost: 3, signed: statement{at: 4, last: 5, key: verify.Hash{6}}}
+	f.Add(r.row())
 	f.Add([]byte("short"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := parseRun(b)
