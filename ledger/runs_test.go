@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,4 +242,31 @@ func TestTakenOver(t *testing.T) {
 	if count != 2 {
 		t.Errorf("%d refusals in the log, not 2", count)
 	}
+}
+
+// TestRunsWhileBusy: what was acknowledged before the question is in the answer,
+// whatever the follower is at.
+func TestRunsWhileBusy(t *testing.T) {
+	g := create(t, ledgertest.Options{})
+	p := newRunProducer(t, "busy")
+	r := p.open(t, g, "busy", 0)
+	var acknowledged atomic.Uint64
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 200 {
+			r.events(t, g, 50)
+			acknowledged.Store(r.next - 1)
+		}
+	}()
+	for last := uint64(0); last < 200*50; {
+		before := acknowledged.Load()
+		runs := allRuns(t, g, ledger.RunFilter{}, 10)
+		if len(runs) != 1 || runs[0].Last < before || runs[0].Last < last {
+			t.Fatalf("after %d were acknowledged: %+v", before, runs)
+		}
+		last = runs[0].Last
+	}
+	<-ended
+	g.Close()
 }
