@@ -52,3 +52,16 @@ func TestHeartbeatDue(t *testing.T) {
 		}
 	}
 }
+
+func TestProfileHeartbeats(t *testing.T) {
+	p, err := ParseProfile([]byte("silence_limit: 60s\nheartbeat_every: 1m30s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := p.Config(); c.SilenceLimit != time.Minute || c.HeartbeatEvery != 90*time.Second {
+		t.Errorf("limit %v, every %v", c.SilenceLimit, c.HeartbeatEvery)
+	}
+	if _, err := ParseProfile([]byte("silence_limit: soon\n")); err == nil {
+		t.Error("a limit that is no duration was taken")
+	}
+}
