@@ -198,7 +198,7 @@ func waitAlerts(t *testing.T, g *ledgertest.Log, typ daybookv1.AlertType, n int)
 	}
 }
 
-func reopen(t *testing.T, g *ledgertest.Log, c *handClock) *ledgertest.Log {
+func reopenWatched(t *testing.T, g *ledgertest.Log, c *handClock) *ledgertest.Log {
 	t.Helper()
 	n := openings(t, g)
 	g.Close()
