@@ -86,7 +86,7 @@ func (c *closing) begin(start int64, cut uint64) {
 // but not applied, and computes the closes whose cut it is. The entries of one
 // cohort have one time and no cut between them: one call does for all.
 func (c *closing) before(p *replay, now int64) error {
-	index := p.frontier.Size
+	index := p.size()
 	if index == 0 {
 		c.begin(verify.DayStart(now), 0)
 		return nil
@@ -143,7 +143,7 @@ func (c *closing) reachAhead(p *replay, index uint64, now int64) error {
 // reachMarks computes what the sequencer marked at this size of the log: no
 // entry from there on is logged before a mark's time.
 func (c *closing) reachMarks(p *replay) error {
-	for len(c.marks) > 0 && c.marks[0].cut <= p.frontier.Size {
+	for len(c.marks) > 0 && c.marks[0].cut <= p.size() {
 		m := c.marks[0]
 		c.marks = c.marks[1:]
 		if err := c.passDays(p, m.time, m); err != nil {
@@ -176,29 +176,29 @@ func (c *closing) passDays(p *replay, now int64, m *mark) error {
 // compute makes the close of the period that ends at end; its cut is where the
 // replay stands. m asked for it where its time is end.
 func (c *closing) compute(p *replay, end int64, m *mark) error {
-	root := p.frontier.Root()
-	d := &draft{close: &daybookv1.Close{PeriodStartNs: c.start, PeriodEndNs: end, Cut: p.frontier.Size, PreviousCut: c.cut,
+	root := p.root()
+	d := &draft{close: &daybookv1.Close{PeriodStartNs: c.start, PeriodEndNs: end, Cut: p.size(), PreviousCut: c.cut,
 		Root: root[:], Kinds: counts(c.kinds), Verdicts: counts(c.verdicts), Alerts: counts(c.alerts)}}
 	t := &tables{close: d.close, streams: c.lines()}
 	var err error
 	if t.runs, err = c.runRows(p.state, c.cut); err != nil {
-		return fmt.Errorf("runs of the close at %d: %w", p.frontier.Size, err)
+		return fmt.Errorf("runs of the close at %d: %w", p.size(), err)
 	}
 	if c.store == nil {
 		for range t.pages() {
 			continue
 		}
 	} else if err := c.store(end, t.pages()); err != nil {
-		return fmt.Errorf("tables of the close at %d: %w", p.frontier.Size, err)
+		return fmt.Errorf("tables of the close at %d: %w", p.size(), err)
 	}
 	if t.err != nil {
-		return fmt.Errorf("tables of the close at %d: %w", p.frontier.Size, t.err)
+		return fmt.Errorf("tables of the close at %d: %w", p.size(), t.err)
 	}
 	if m != nil && m.demand && m.time == end {
 		d.mark = m
 	}
 	c.drafts = append(c.drafts, d)
-	c.begin(end, p.frontier.Size)
+	c.begin(end, p.size())
 	if c.drafted != nil {
 		c.drafted(d)
 	}

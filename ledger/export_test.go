@@ -21,7 +21,7 @@ func FsckEntries(ctx context.Context, engine store.Engine) (FsckResult, error) {
 	if err != nil {
 		return FsckResult{}, err
 	}
-	return newFsck(engine, head).run(ctx, nil)
+	return newFsck(engine, head, 1).run(ctx, nil)
 }
 
 // MisleadFsck has the snapshots say that there is no close yet.

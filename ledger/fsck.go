@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"google.golang.org/protobuf/proto"
+	"sync"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
-	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -22,11 +20,12 @@ type FsckResult struct {
 }
 
 // Fsck re-derives every leaf, tile, stream, run and root of the published log
-// while it runs. progress is called now and then. An error is the context's;
-// what is wrong with the log is in the result.
+// while it runs, on every core. progress is called now and then, from the
+// calling goroutine. An error is the context's; what is wrong with the log is in
+// the result.
 func (l *Ledger) Fsck(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
 	h := l.Head()
-	c := newFsck(l.engine, store.Head{Term: h.Term, Size: h.Size, Root: h.Root, TimeNS: h.TimeNS})
+	c := newFsck(l.engine, store.Head{Term: h.Term, Size: h.Size, Root: h.Root, TimeNS: h.TimeNS}, l.workers)
 	return c.run(ctx, progress)
 }
 
@@ -37,29 +36,31 @@ func Fsck(ctx context.Context, engine store.Engine, progress func(done, total ui
 	if err != nil {
 		return FsckResult{Reason: "reading the head: " + err.Error()}, nil
 	}
-	c := newFsck(engine, head)
+	c := newFsck(engine, head, defaultWorkers(0))
 	c.snapshots = true
+	if err := c.compareAtPosition(); err != nil {
+		return FsckResult{Reason: err.Error()}, nil
+	}
 	return c.run(ctx, progress)
 }
 
-// An fsck is one check. It believes nothing but the entries.
+// An fsck is one audit of a whole log: a goroutine reads bundles in order,
+// workers derive them, and the caller's applies them in order, which is a third
+// of the work.
 type fsck struct {
-	engine    store.Engine
+	*audit
 	head      store.Head
-	replay    *replay
-	levels    [8][]verify.Hash // hashes of the growing tile of each level
-	filled    [8]uint64        // full tiles of each level
-	commits   []store.Head     // next commits, read ahead
-	position  uint64           // of the snapshots
-	snapshots bool
-	total     uint64
+	workers   int
+	snapshots bool            // nobody has the log open: what is derived is compared too
+	position  verify.Frontier // of the snapshots
 	progress  func(done, total uint64)
 }
 
-func newFsck(engine store.Engine, head store.Head) *fsck {
-	return &fsck{engine: engine, head: head, replay: newReplay(newState(nil)), total: head.Size}
+func newFsck(engine store.Engine, head store.Head, workers int) *fsck {
+	return &fsck{audit: newAudit(engine, head.Size, newState(nil)), head: head, workers: workers}
 }
 
+// fsckProgress is after how many entries progress is told.
 const fsckProgress = 8192
 
 func (c *fsck) run(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
@@ -80,192 +81,151 @@ func (c *fsck) run(ctx context.Context, progress func(done, total uint64)) (Fsck
 }
 
 func (c *fsck) check(ctx context.Context) error {
-	if err := c.begin(); err != nil {
-		return err
+	if c.size == 0 {
+		return &FaultError{0, "the log has no entry 0"}
 	}
-	frames := newFrameCache(c.engine)
-	if err := frames.scan(0, c.head.Size, func(at uint64, raw []byte) error {
-		if at%fsckProgress == 0 {
-			if c.progress != nil {
-				c.progress(at, c.total)
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
+	told := uint64(0)
+	err := c.pipe(ctx, func(p *piece) error {
+		if err := c.apply(p); err != nil {
+			return err
 		}
-		return c.entry(raw)
-	}); err != nil {
+		c.replay.clean()
+		if size := c.replay.frontier.Size; c.progress != nil && (size-told >= fsckProgress || size == c.size) {
+			told = size
+			c.progress(size, c.size)
+		}
+		return nil
+	})
+	if err != nil {
 		return err
-	}
-	if c.progress != nil {
-		c.progress(c.head.Size, c.total)
 	}
 	return c.end()
 }
 
-func (c *fsck) begin() error {
-	id, err := ReadIdentity(c.engine)
-	if err != nil {
-		return err
+// pipe reads and derives every piece and gives it to apply, in order. What is in
+// flight is bounded: two pieces for each worker, and two.
+func (c *fsck) pipe(ctx context.Context, apply func(*piece) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	depth := 2*c.workers + 2
+	free, work, order := make(chan *piece, depth), make(chan *piece, depth), make(chan *piece, depth)
+	for range depth {
+		free <- newPiece()
 	}
-	if c.head.Size == 0 {
-		return &FaultError{0, "the log has no entry 0"}
-	}
-	return newFrameCache(c.engine).scan(0, 1, func(_ uint64, raw []byte) error {
-		e, err := verify.ParseEntry(raw)
-		if err != nil {
-			return &FaultError{0, err.Error()}
-		}
-		var m daybookv1.OriginOpened
-		if err := proto.Unmarshal(e.Body, &m); err != nil {
-			return &FaultError{0, err.Error()}
-		}
-		if m.Origin != id.Origin || m.Vkey != id.VKey || m.PublicTiles != id.PublicTiles {
-			return &FaultError{0, "entry 0 names another log than the store's identity"}
-		}
-		return c.readPosition()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() {
+		defer close(work)
+		defer close(order)
+		r := pieceReader{engine: c.engine, size: c.size,
+			take: func() (*piece, error) {
+				select {
+				case p := <-free:
+					return p, nil
+				case <-ctx.Done():
+					return nil, context.Cause(ctx)
+				}
+			},
+			emit: func(p *piece) error { order <- p; work <- p; return nil }}
+		_ = r.read(0) // its error is the context's
 	})
+	for range c.workers {
+		wg.Go(func() {
+			for p := range work {
+				p.derive()
+				p.ready <- struct{}{}
+			}
+		})
+	}
+	for p := range order {
+		<-p.ready
+		if err := apply(p); err != nil {
+			return err
+		}
+		free <- p
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
-func (c *fsck) readPosition() error {
-	if !c.snapshots {
-		return nil
-	}
+// compareAtPosition has the audit compare the snapshots once it has reached
+// their position. No snapshot is none to compare.
+func (c *fsck) compareAtPosition() error {
 	row, err := c.engine.Get([]byte{byte(store.Position)})
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the position of the snapshots: %w", err)
 	}
-	f, err := verify.ParseFrontier(row)
-	c.position = f.Size
-	return err
-}
-
-func (c *fsck) entry(raw []byte) error {
-	if err := c.replay.apply(raw); err != nil {
-		return err
+	if c.position, err = verify.ParseFrontier(row); err != nil {
+		return fmt.Errorf("position of the snapshots: %w", err)
 	}
-	c.replay.clean()
-	size := c.replay.frontier.Size
-	if err := c.leaf(0, c.replay.leaf); err != nil {
-		return &FaultError{size - 1, err.Error()}
+	if c.position.Size > c.size {
+		return fmt.Errorf("position of the snapshots is %d, the log has %d entries", c.position.Size, c.size)
 	}
-	if err := c.commit(size); err != nil {
-		return &FaultError{size - 1, err.Error()}
-	}
-	if c.snapshots && size == c.position {
-		return errors.Join(c.compareSnapshots(), c.compareTally())
-	}
+	c.at, c.compare = c.position.Size, c.compareSnapshots
 	return nil
-}
-
-// leaf adds a hash to the growing tile of a level and compares the tile with
-// the stored one when it is full.
-func (c *fsck) leaf(level uint8, h verify.Hash) error {
-	c.levels[level] = append(c.levels[level], h)
-	if len(c.levels[level]) < tileWidth {
-		return nil
-	}
-	var tl tile
-	copy(tl.nodes[:], c.levels[level])
-	raw := tl.bytes()
-	n := c.filled[level]
-	stored, err := c.engine.Get(store.TileKey(level, n))
-	if err != nil {
-		return fmt.Errorf("tile %d/%d: %w", level, n, err)
-	}
-	if !bytes.Equal(stored, raw) {
-		return fmt.Errorf("tile %d/%d differs from the entries", level, n)
-	}
-	expanded, err := expandTile(raw)
-	if err != nil {
-		return err
-	}
-	c.levels[level] = c.levels[level][:0]
-	c.filled[level]++
-	return c.leaf(level+1, expanded.nodes[at(tileHeight, 0)])
-}
-
-// commit compares the record of a commit of this size, if there was one, with
-// the entries.
-func (c *fsck) commit(size uint64) error {
-	if len(c.commits) == 0 {
-		if err := c.readCommits(size); err != nil {
-			return err
-		}
-	}
-	if len(c.commits) == 0 || c.commits[0].Size > size {
-		return nil
-	}
-	row := c.commits[0]
-	c.commits = c.commits[1:]
-	if row.Size != size {
-		return fmt.Errorf("commit of size %d was passed over", row.Size)
-	}
-	if row.Root != c.replay.frontier.Root() || row.TimeNS != c.replay.time {
-		return fmt.Errorf("commit of size %d has another root or time than its entries", size)
-	}
-	return nil
-}
-
-const commitsAhead = 4096
-
-func (c *fsck) readCommits(from uint64) error {
-	return c.engine.Scan(store.Commits.Key(from), store.Commits.Key(c.head.Size+1), func(key, value []byte) error {
-		size, err := store.Commits.ParseKey(key)
-		if err != nil {
-			return err
-		}
-		row, err := parseCommitRow(size, value)
-		if err != nil {
-			return err
-		}
-		c.commits = append(c.commits, row)
-		if len(c.commits) == commitsAhead {
-			return store.ErrStop
-		}
-		return nil
-	})
 }
 
 // compareSnapshots compares every snapshot of a stream or run with what the
-// entries give.
-func (c *fsck) compareSnapshots() error {
-	at := c.replay.frontier.Size
+// entries give. Its fault names the first entry that would be placed by it.
+func (c *fsck) compareSnapshots(p *piece, at uint64) error {
+	if c.position.Root() != p.rootAt(&c.replay.frontier, at) {
+		return faultIn(store.Position, at, "frontier of the snapshots differs from the entries")
+	}
 	rows := 0
 	lo, hi := store.Streams.Range()
 	if err := c.engine.Scan(lo, hi, func(key, value []byte) error {
-		k := verify.StreamKey(key[1:])
-		st := c.replay.state.streams[k]
-		if st == nil || !bytes.Equal(value, streamRow(st)) {
-			return &FaultError{at, fmt.Sprintf("snapshot of stream %x differs from the entries", key[1:])}
-		}
 		rows++
+		st := c.replay.state.streams[verify.StreamKey(key[1:])]
+		if st == nil || !bytes.Equal(value, streamRow(st)) {
+			return faultIn(store.Streams, at, "snapshot of stream %x differs from the entries", key[1:])
+		}
 		return nil
 	}); err != nil {
-		return err
+		return snapshotFault(store.Streams, at, err)
 	}
 	if rows != len(c.replay.state.streams) {
-		return &FaultError{at, fmt.Sprintf("%d stream snapshots for %d streams", rows, len(c.replay.state.streams))}
+		return faultIn(store.Streams, at, "%d stream snapshots for %d streams", rows, len(c.replay.state.streams))
 	}
+	rows = 0
 	lo, hi = store.Runs.Range()
-	return c.engine.Scan(lo, hi, func(key, value []byte) error {
-		r := c.replay.state.runs[verify.Hash(key[1:])]
-		if r == nil || !bytes.Equal(value, r.row()) {
-			return &FaultError{at, fmt.Sprintf("snapshot of run %x differs from the entries", key[1:])}
+	if err := c.engine.Scan(lo, hi, func(key, value []byte) error {
+		rows++
+		var name verify.Hash
+		copy(name[:], key[1:])
+		r := c.replay.state.runs[name]
+		if r == nil || !bytes.Equal(key, runKey(name)) || !bytes.Equal(value, r.row()) {
+			return faultIn(store.Runs, at, "snapshot of run %x differs from the entries", key[1:])
 		}
 		return nil
-	})
+	}); err != nil {
+		return snapshotFault(store.Runs, at, err)
+	}
+	if rows != len(c.replay.state.runs) {
+		return faultIn(store.Runs, at, "%d run snapshots for %d runs", rows, len(c.replay.state.runs))
+	}
+	return c.compareTally(at)
+}
+
+// snapshotFault makes an error of reading a fault of the table.
+func snapshotFault(table store.Table, at uint64, err error) error {
+	var fault *FaultError
+	if errors.As(err, &fault) {
+		return err
+	}
+	return faultIn(table, at, "reading snapshots: %v", err)
 }
 
 func (c *fsck) end() error {
 	if root := c.replay.frontier.Root(); root != c.head.Root {
-		return &FaultError{c.head.Size, fmt.Sprintf("the entries give root %x, the head says %x", root, c.head.Root)}
+		return &FaultError{c.covered, fmt.Sprintf("the entries give root %x, the head says %x", root, c.head.Root)}
 	}
-	if _, err := c.engine.Get(store.Commits.Key(c.head.Size)); err != nil {
-		return &FaultError{c.head.Size, "no record of the last commit: " + err.Error()}
+	if c.covered != c.size {
+		return faultIn(store.Commits, c.covered, "no record of the last commit, of size %d", c.size)
 	}
 	return nil
 }

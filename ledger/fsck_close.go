@@ -28,8 +28,13 @@ func (c *fsck) checkCloses(ctx context.Context) error {
 	if !errors.As(err, &unknown) {
 		return err
 	}
-	again := newFsck(c.engine, c.head)
+	again := newFsck(c.engine, c.head, c.workers)
 	again.snapshots, again.progress = c.snapshots, c.progress
+	if c.snapshots {
+		if err := again.compareAtPosition(); err != nil {
+			return err
+		}
+	}
 	*c = *again
 	refs, err = scanCloses(newFrameCache(c.engine), 0, c.head.Size)
 	if err != nil {
@@ -62,7 +67,7 @@ func (c *fsck) announce(refs []closeRef) {
 // compareTables compares the stored pages of a close's tables with what the
 // entries give.
 func (c *fsck) compareTables(must bool, pages iter.Seq2[[]byte, []byte]) error {
-	at := c.replay.frontier.Size
+	at := c.replay.size()
 	var fault error
 	for key, value := range pages { // to the end: the pages make the close
 		if fault != nil {
@@ -81,8 +86,8 @@ func (c *fsck) compareTables(must bool, pages iter.Seq2[[]byte, []byte]) error {
 }
 
 // compareTally compares the snapshot of the period's tally with the entries.
-func (c *fsck) compareTally() error {
-	return c.replay.closing.save(comparison{c.engine, c.replay.frontier.Size})
+func (c *fsck) compareTally(at uint64) error {
+	return c.replay.closing.save(comparison{c.engine, at})
 }
 
 // A comparison is a batch that compares what is set with what is stored.

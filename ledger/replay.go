@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -42,13 +41,17 @@ type replay struct {
 
 	closing *closing // computes the closes on the way; nil: nobody does
 
-	last   *run               // run of the newest entry that has one
-	run    *run               // run of the newest entry; nil: it has none
-	stream *stream            // stream of the newest entry
-	entry  verify.Entry       // newest entry; aliases the bytes given
-	event  verify.EventFields // its event, where it is an access
-	leaf   verify.Hash
-	oneOff bool // the newest entry is a one-off
+	last   *run    // run of the newest entry that has one
+	run    *run    // run of the newest entry; nil: it has none
+	stream *stream // stream of the newest entry
+	oneOff bool    // the newest entry is a one-off
+
+	*derived // of the newest entry
+	own      derived
+
+	// Where entries are applied piece by piece, the frontier moves once for each.
+	piece   *piece
+	applied int // entries of piece that are not in the frontier
 }
 
 type dirtyStream struct {
@@ -56,7 +59,11 @@ type dirtyStream struct {
 	stream *stream
 }
 
-func newReplay(s *state) *replay { return &replay{state: s} }
+func newReplay(s *state) *replay {
+	p := &replay{state: s}
+	p.derived = &p.own
+	return p
+}
 
 // clean forgets what was touched: it was snapshotted.
 func (p *replay) clean() {
@@ -72,26 +79,44 @@ func (p *replay) clean() {
 // apply takes the next entry. Its index is the frontier's size.
 func (p *replay) apply(raw []byte) error {
 	index := p.frontier.Size
-	entry, err := verify.ParseEntry(raw)
-	if err != nil {
+	p.derived = &p.own
+	if err := p.own.derive(raw); err != nil {
 		return &FaultError{index, err.Error()}
 	}
-	p.entry = entry
+	if err := p.step(index); err != nil {
+		return err
+	}
+	p.frontier.Append(p.leaf)
+	return nil
+}
+
+// size is the number of entries applied.
+func (p *replay) size() uint64 { return p.frontier.Size + uint64(p.applied) }
+
+// root is the root of the tree over the entries applied.
+func (p *replay) root() verify.Hash {
+	if p.applied == 0 {
+		return p.frontier.Root()
+	}
+	return p.piece.rootAt(&p.frontier, p.size())
+}
+
+// step takes the entry that p.derived holds, whose index is that of the next
+// entry. The frontier is the caller's to move.
+func (p *replay) step(index uint64) error {
 	if err := p.check(index); err != nil {
 		return &FaultError{index, err.Error()}
 	}
 	if p.closing != nil {
-		if err := p.closing.before(p, entry.Head.LogTimeNS); err != nil {
+		if err := p.closing.before(p, p.entry.Head.LogTimeNS); err != nil {
 			return err
 		}
 	}
-	p.leaf = verify.HashLeaf(raw)
-	p.frontier.Append(p.leaf)
 	p.grow(p.stream, index, p.leaf, &p.entry.Place)
 	if err := p.applyRun(index); err != nil {
 		return &FaultError{index, err.Error()}
 	}
-	p.time = entry.Head.LogTimeNS
+	p.time = p.entry.Head.LogTimeNS
 	if p.closing != nil {
 		return p.closing.after(p, index)
 	}
@@ -125,7 +150,7 @@ func (p *replay) check(index uint64) error {
 	if ofProducer(place.Kind) && (place.Source != producerDomain(head.Producer) || place.Target != "") {
 		return fmt.Errorf("kind %v in stream %q -> %q", place.Kind, place.Source, place.Target)
 	}
-	return verify.CheckBody(place.Kind, p.entry.Body)
+	return nil
 }
 
 // ofProducer tells the kinds whose stream is that of the producer's domain.
@@ -139,13 +164,8 @@ func ofProducer(k daybookv1.Kind) bool {
 }
 
 func (p *replay) checkAccess() error {
-	head, place := &p.entry.Head, &p.entry.Place
-	ev, err := verify.ParseEvent(p.entry.Body)
-	if err != nil {
-		return err
-	}
-	p.event = ev
-	source, target := verify.CanonicalDomain(ev.SourceDomain), verify.CanonicalDomain(ev.TargetDomain)
+	head, place, ev := &p.entry.Head, &p.entry.Place, &p.event
+	source, target := p.source, p.target
 	if known := p.stream.count > 0 && place.Target == target; !known {
 		target, _ = p.state.resolve(source, target)
 	}
@@ -244,7 +264,7 @@ func (p *replay) applyRun(index uint64) error {
 	if place.PreviousInRun != r.previous || head.Provenance != r.provenance {
 		return fmt.Errorf("previous in run %d, not %d, or another provenance", place.PreviousInRun, r.previous)
 	}
-	if err := r.take(place.Kind, head.Epoch, place.Number, p.entry.Body, sha256.Sum256(p.entry.Body)); err != nil {
+	if err := r.take(place.Kind, head.Epoch, place.Number, p.entry.Body, p.sum); err != nil {
 		return err
 	}
 	r.previous, r.time, p.run = index+1, head.LogTimeNS, r

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -171,9 +172,9 @@ func (s *state) note(source, target string) {
 	seen := s.targets[source]
 	if seen == nil {
 		seen = map[string]bool{}
-		s.targets[source] = seen
+		s.targets[strings.Clone(source)] = seen
 	}
-	seen[target] = true
+	seen[strings.Clone(target)] = true
 }
 
 // loadStreams reads the snapshots of all streams.

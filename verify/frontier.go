@@ -30,6 +30,22 @@ func (f *Frontier) Append(leaf Hash) {
 	f.Size++
 }
 
+// AppendTree adds a complete subtree of 1<<level leaves at once, by its root:
+// the same as its leaves one by one. It panics unless the size is a multiple of
+// 1<<level, which only a caller's mistake brings about.
+func (f *Frontier) AppendTree(level uint, root Hash) {
+	if f.Size&(1<<level-1) != 0 {
+		panic(fmt.Sprintf("verify: subtree of level %d at size %d", level, f.Size))
+	}
+	for s := f.Size >> level; s&1 == 1; s >>= 1 {
+		last := len(f.Nodes) - 1
+		root = HashNode(f.Nodes[last], root)
+		f.Nodes = f.Nodes[:last]
+	}
+	f.Nodes = append(f.Nodes, root)
+	f.Size += 1 << level
+}
+
 // Root returns the RFC 6962 root at the current size.
 func (f *Frontier) Root() Hash {
 	if len(f.Nodes) == 0 {

@@ -109,6 +109,24 @@ func TestFrontier(t *testing.T) {
 	}
 }
 
+// TestFrontierAppendTree adds whole subtrees, of every level that the size
+// permits, and compares with leaf by leaf.
+func TestFrontierAppendTree(t *testing.T) {
+	all := newTree(300)
+	for n := range 200 {
+		for level := uint(0); n>>level<<level == n && n+1<<level <= len(all); level++ {
+			var f verify.Frontier
+			for _, h := range all[:n] {
+				f.Append(h)
+			}
+			f.AppendTree(level, all[n:n+1<<level].root())
+			if f.Size != uint64(n+1<<level) || f.Root() != all[:n+1<<level].root() {
+				t.Fatalf("a subtree of level %d at size %d gives root %x", level, n, f.Root())
+			}
+		}
+	}
+}
+
 func TestParseFrontierRefuses(t *testing.T) {
 	for _, b := range [][]byte{nil, make([]byte, 7), make([]byte, 9), {0, 0, 0, 0, 0, 0, 0, 1}, append([]byte{0x80}, make([]byte, 39)...),
 		append([]byte{0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 33)...)} {
