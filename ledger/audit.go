@@ -84,11 +84,11 @@ func (a *audit) identity(entry *verify.Entry) error {
 // apply takes the next piece. After an error the audit is of no more use but for
 // compareLeaves. The error is a FaultError that names the first bad index.
 func (a *audit) apply(p *piece) error {
-	if err := a.entries(p); err != nil {
-		return a.locate(p, err)
+	if i, err := a.entries(p); err != nil {
+		return a.locate(p, i, err)
 	}
 	if p.fault != nil {
-		return a.locate(p, p.fault)
+		return a.locate(p, p.n, p.fault)
 	}
 	if err := a.tiles(p); err != nil {
 		return err
@@ -108,50 +108,49 @@ func (a *audit) apply(p *piece) error {
 }
 
 // entries applies the entries of a piece, and compares the commits and whatever
-// else stands at a size within it.
-func (a *audit) entries(p *piece) error {
+// else stands at a size within it. With an error it returns at which entry.
+func (a *audit) entries(p *piece) (int, error) {
 	a.replay.piece = p
 	for i := range p.n {
 		index := p.first + uint64(i)
 		a.replay.derived, a.replay.applied = &p.entries[i], i
 		if index > a.covered && a.replay.entry.Head.LogTimeNS != a.replay.time {
-			return faultIn(store.Commits, a.covered, "no record of the commit of size %d", index)
+			return i, faultIn(store.Commits, a.covered, "no record of the commit of size %d", index)
 		}
 		if index == 0 {
 			if err := a.identity(&a.replay.entry); err != nil {
-				return err
+				return i, err
 			}
 		}
 		if a.hooks.entry != nil {
 			if err := a.hooks.entry(a.replay, index); err != nil {
-				return err
+				return i, err
 			}
 		}
 		if err := a.replay.step(index); err != nil {
-			return err
+			return i, err
 		}
 		if err := a.commit(p, index+1); err != nil {
-			return err
+			return i, err
 		}
 		if index+1 == a.at {
 			if err := a.compare(p, index+1); err != nil {
-				return err
+				return i, err
 			}
 		}
 	}
-	return nil
+	return p.n, nil
 }
 
-// locate moves a fault to the first entry of the piece whose leaf hash is not
-// the one in its tile, where that is before it: an altered entry may pass for
-// itself and show only in what follows.
-func (a *audit) locate(p *piece, fault error) error {
-	var f *FaultError
+// locate moves a fault that showed at entry i of the piece to the first entry
+// whose leaf hash is not the one in its tile, where that is not after it: an
+// altered entry may pass for itself and show only in what follows.
+func (a *audit) locate(p *piece, i int, fault error) error {
+	var f, leaf *FaultError
 	if !errors.As(fault, &f) {
-		return &FaultError{p.first, fault.Error()}
+		fault = &FaultError{p.first + uint64(i), fault.Error()}
 	}
-	var leaf *FaultError
-	if err := a.compareLeaves(p); errors.As(err, &leaf) && leaf.Index <= f.Index {
+	if err := a.compareLeaves(p); errors.As(err, &leaf) && leaf.Index <= p.first+uint64(i) {
 		return err
 	}
 	return fault
@@ -165,6 +164,19 @@ func (a *audit) compareLeaves(p *piece) error {
 		return nil
 	}
 	return a.compareTile(0, p.first/tileWidth, stored, p.tree.nodes[:p.n])
+}
+
+// leaves compares the leaves of a piece alone, where the entries before it are
+// in doubt.
+func (a *audit) leaves(p *piece) error {
+	if p.fault != nil {
+		return a.locate(p, p.n, p.fault)
+	}
+	n := p.first / tileWidth
+	if _, err := a.engine.Get(store.TileKey(0, n)); err != nil && p.full() {
+		return faultIn(store.Tiles, p.first, "tile 0/%d: %v", n, err)
+	}
+	return a.compareLeaves(p)
 }
 
 // compareTile compares the hashes of a tile with the stored bytes.

@@ -14,9 +14,9 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/store"
 )
 
-// flipLog makes a stopped log with a full tile of the second level, a tail of
-// small frames, and snapshots at its end.
-func flipLog(t *testing.T) (d *ledgertest.Damage, size uint64) {
+// flipLog makes a stopped log of at least so many entries, with a tail of small
+// frames and snapshots at its end.
+func flipLog(t *testing.T, entries uint64) (d *ledgertest.Damage, size uint64) {
 	t.Helper()
 	g := create(t, ledgertest.Options{})
 	run, _ := g.Run("flip")
@@ -25,7 +25,7 @@ func flipLog(t *testing.T) (d *ledgertest.Damage, size uint64) {
 		appendQuietly(t, g, ledgertest.Batch(run, 1, next, n))
 		next += uint64(n)
 	}
-	for next < 66_000 {
+	for next < entries {
 		appendQuietly(t, g, ledgertest.Batch(run, 1, next, 4000))
 		next += 4000
 	}
@@ -80,7 +80,7 @@ func commitFirst(t *testing.T, d *ledgertest.Damage, size uint64) (first uint64)
 
 // TestFsckNamesTheFirstBadIndex damages one thing at a time.
 func TestFsckNamesTheFirstBadIndex(t *testing.T) {
-	d, size := flipLog(t)
+	d, size := flipLog(t, 5000)
 	if r, err := ledger.Fsck(t.Context(), d, nil); err != nil || !r.OK || r.Entries != size {
 		t.Fatalf("undamaged: %+v, %v", r, err)
 	}
@@ -95,27 +95,24 @@ func TestFsckNamesTheFirstBadIndex(t *testing.T) {
 		}
 	}
 	collect(store.Frames, &frames)
+	collect(store.Growing, &frames)
 	collect(store.Commits, &commits)
 	random := rand.New(rand.NewPCG(4, 5))
-	for _, key := range append([][]byte{frames[0], frames[len(frames)-1], frames[len(frames)-3]}, frames[random.IntN(200)]) {
+	for _, key := range append([][]byte{frames[0], frames[len(frames)-1], frames[len(frames)-3]}, frames[random.IntN(15)]) {
 		for _, i := range []int{0, 1, 2, 5, 9, 40, -1} {
-			first, _ := store.Frames.ParseKey(key)
+			first, _ := store.Table(key[0]).ParseKey(key)
 			d.Alter(key, ledgertest.Flip(i))
 			wantFault(t, fmt.Sprintf("byte %d of frame %d", i, first), d, first)
 		}
-		first, _ := store.Frames.ParseKey(key)
+		first, _ := store.Table(key[0]).ParseKey(key)
 		d.Alter(key, ledgertest.Gone)
 		wantFault(t, fmt.Sprintf("no frame %d", first), d, first)
 	}
 	for range 4 {
-		n, i := random.Uint64N(256), random.IntN(256)
+		n, i := random.Uint64N(19), random.IntN(256)
 		d.Alter(store.TileKey(0, n), ledgertest.Flip(32*i+random.IntN(32)))
 		wantFault(t, fmt.Sprintf("hash %d of tile 0/%d", i, n), d, 256*n+uint64(i))
 	}
-	d.Alter(store.TileKey(1, 0), ledgertest.Flip(32*7+3))
-	wantFault(t, "hash 7 of tile 1/0", d, 7*256)
-	d.Alter(store.TileKey(1, 0), ledgertest.Gone)
-	wantFault(t, "no tile 1/0", d, 0)
 	d.Alter(store.TileKey(0, 9), func(b []byte) []byte { return b[:100] })
 	wantFault(t, "tile 0/9 cut short", d, 9*256)
 	for _, key := range [][]byte{commits[1], commits[4], commits[len(commits)-1]} {
@@ -142,17 +139,34 @@ func TestFsckNamesTheFirstBadIndex(t *testing.T) {
 	}
 }
 
+// TestFsckOfHighTiles damages a tile of the second level, which 65,536 entries
+// fill.
+func TestFsckOfHighTiles(t *testing.T) {
+	d, _ := flipLog(t, 66_000)
+	d.Alter(store.TileKey(1, 0), ledgertest.Flip(32*7+3))
+	wantFault(t, "hash 7 of tile 1/0", d, 7*256)
+	d.Alter(store.TileKey(1, 0), ledgertest.Gone)
+	wantFault(t, "no tile 1/0", d, 0)
+	alter(t, d, 65_535, func(entry []byte) { entry[len(entry)-1] ^= 2 })
+	wantFault(t, "altered entry 65535", d, 65_535)
+}
+
 // alter changes a byte of one entry's body and keeps the frame's checksum right,
 // as a hand would.
 func alter(t *testing.T, d *ledgertest.Damage, index uint64, change func(entry []byte)) {
 	t.Helper()
 	var found []byte
 	var first uint64
-	if err := d.Engine.ScanReverse(store.Frames.Key(0), store.Frames.Key(index+1), func(key, _ []byte) error {
-		found, first = append([]byte(nil), key...), binary.BigEndian.Uint64(key[1:])
-		return store.ErrStop
-	}); err != nil {
-		t.Fatal(err)
+	for _, table := range []store.Table{store.Frames, store.Growing} {
+		if err := d.Engine.ScanReverse(table.Key(0), table.Key(index+1), func(key, _ []byte) error {
+			found, first = append([]byte(nil), key...), binary.BigEndian.Uint64(key[1:])
+			return store.ErrStop
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if found != nil && table == store.Frames && index < first+256 {
+			break
+		}
 	}
 	d.Alter(found, func(value []byte) []byte {
 		entries, err := frame.Decode(value)
@@ -169,9 +183,9 @@ func alter(t *testing.T, d *ledgertest.Damage, index uint64, change func(entry [
 // TestFsckNamesAnAlteredEntry alters entries that still pass for entries. In the
 // tail, where no tile tells leaves apart, the commit's first entry is named.
 func TestFsckNamesAnAlteredEntry(t *testing.T) {
-	d, size := flipLog(t)
-	lastByte := func(entry []byte) { entry[len(entry)-1] ^= 1 }
-	for _, index := range []uint64{3, 255, 256, 20_000, 65_535} {
+	d, size := flipLog(t, 5000)
+	lastByte := func(entry []byte) { entry[len(entry)-1] ^= 2 }
+	for _, index := range []uint64{3, 255, 256, 3000} {
 		alter(t, d, index, lastByte)
 		wantFault(t, fmt.Sprintf("altered entry %d", index), d, index)
 	}
@@ -187,7 +201,7 @@ func TestFsckNamesAnAlteredEntry(t *testing.T) {
 
 // TestFsckStops: a check that is given up says so.
 func TestFsckStops(t *testing.T) {
-	d, _ := flipLog(t)
+	d, _ := flipLog(t, 20_000)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	calls := 0
