@@ -69,9 +69,11 @@ type Ledger struct {
 	follow *follower  // owned by Run
 	opened []ownEntry // written first by Run
 
-	silenceDue atomic.Int64      // log time at which silence must be looked for; 0: none is watched
-	takesSince atomic.Int64      // log time before which no silence counts
-	questions  chan *runQuestion // to the follower
+	silenceDue   atomic.Int64      // log time at which silence must be looked for; 0: none is watched
+	takesSince   atomic.Int64      // log time before which no silence counts
+	questions    chan *runQuestion // to the follower
+	scrub        *scrub            // owned by Run
+	verification atomic.Pointer[Verification]
 }
 
 // Run sequences, publishes and follows until ctx ends; then it finishes what
@@ -86,6 +88,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	tail.Go(func() error { return l.keepAnchor(work) })
 	tail.Go(func() error { l.keepIndex(work); return nil })
 	tail.Go(func() error { return l.closes.run(work) })
+	tail.Go(func() error { return l.scrub.run(work) })
 	var front errgroup.Group
 	front.Go(func() error { l.seq.loop(); close(l.submitted); return nil })
 	front.Go(l.publish)
@@ -280,7 +283,8 @@ func (l *Ledger) Status() Status {
 	return Status{Head: h, CloseIndex: closed.Index, CloseEndNS: closed.Close.PeriodEndNs, ClosesOverdue: l.closesOverdue(),
 		CloseTook: time.Duration(l.closes.took.Load()), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		Streams: int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
-		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey}
+		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey,
+		Verification: *l.verification.Load()}
 }
 
 func defaultWorkers(n int) int {

@@ -187,6 +187,8 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
 		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion)}
 	l.closes = &closer{l: l}
+	l.scrub = newScrub(l, cfg)
+	l.verification.Store(&Verification{Period: cfg.VerifyPeriod})
 	return l, nil
 }
 

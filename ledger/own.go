@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 
 	"crypto/sha256"
@@ -25,15 +26,34 @@ func activity(typ daybookv1.ActivityType, detail string) ownEntry {
 // enqueueOwn appends an entry of the ledger's own, outside of the queue's
 // bounds; it does not wait.
 func (l *Ledger) enqueueOwn(e ownEntry) {
+	if _, err := l.pushOwn(e); err != nil {
+		l.log.Error("an entry of the ledger's own was not appended", "kind", e.kind, "error", err)
+	}
+}
+
+func (l *Ledger) pushOwn(e ownEntry) (*work, error) {
 	body, err := marshal(e.body)
 	if err == nil {
 		err = verify.CheckBody(e.kind, body)
 	}
+	w := &work{op: opOwn, kind: e.kind, body: body, source: e.source, target: e.target}
 	if err == nil {
-		err = l.queue.push(&work{op: opOwn, kind: e.kind, body: body, source: e.source, target: e.target})
+		err = l.queue.push(w)
 	}
+	return w, err
+}
+
+// appendOwnEntry is enqueueOwn that waits until the entry is published.
+func (l *Ledger) appendOwnEntry(ctx context.Context, e ownEntry) error {
+	w, err := l.pushOwn(e)
 	if err != nil {
-		l.log.Error("an entry of the ledger's own was not appended", "kind", e.kind, "error", err)
+		return err
+	}
+	select {
+	case <-w.done:
+		return w.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 

@@ -35,3 +35,18 @@ func FuzzParseCommitRow(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParsePassRow: whatever parses is written back byte for byte.
+func FuzzParsePassRow(f *testing.F) {
+	f.Add((&passRow{}).bytes())
+	r := &passRow{begin: 1, target: 9, position: 3, size: 10, faults: 1, bad: badPlace{'t', 5, "tile"}, front: []byte("front"),
+		time: -2, covered: 2, term: 7, last: passResult{1, 2, 3, 4}, standing: badPlace{'f', 6, "frame"}, alerts: []alertMark{{verify.Hash{1}, 8}}}
+	r.levels[2] = []verify.Hash{{1}, {2}}
+	f.Add(r.bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := parsePassRow(b)
+		if err == nil && !bytes.Equal(r.bytes(), b) {
+			t.Errorf("row %x became %x", b, r.bytes())
+		}
+	})
+}

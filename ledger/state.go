@@ -69,11 +69,13 @@ type state struct {
 	streams map[verify.StreamKey]*stream
 	targets map[string]map[string]bool // distinct targets of each source
 	scratch []byte
+
+	runRows, streamRows []byte // prefixes of the snapshots' keys
 }
 
 func newState(engine store.Engine) *state {
 	return &state{engine: engine, runs: map[verify.Hash]*run{}, streams: map[verify.StreamKey]*stream{},
-		targets: map[string]map[string]bool{}}
+		targets: map[string]map[string]bool{}, runRows: []byte{byte(store.Runs)}, streamRows: []byte{byte(store.Streams)}}
 }
 
 // run returns the run, from memory or its snapshot; ErrNoRun where there is
@@ -86,7 +88,7 @@ func (s *state) run(producer string, id verify.Hash) (*run, error) {
 	if s.engine == nil {
 		return nil, ErrNoRun
 	}
-	raw, err := s.engine.Get(runKey(key))
+	raw, err := s.engine.Get(append(s.runRows[:len(s.runRows):len(s.runRows)], key[:]...))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrNoRun
 	}
@@ -179,9 +181,8 @@ func (s *state) note(source, target string) {
 
 // loadStreams reads the snapshots of all streams.
 func (s *state) loadStreams() error {
-	lo, hi := store.Streams.Range()
-	return s.engine.Scan(lo, hi, func(key, value []byte) error {
-		k := verify.StreamKey(key[1:])
+	return s.engine.Scan(s.streamRows, after(s.streamRows), func(key, value []byte) error {
+		k := verify.StreamKey(key[len(s.streamRows):])
 		kind, source, target, _, _, err := verify.ParseStreamKey([]byte(k))
 		if err != nil {
 			return fmt.Errorf("stream snapshot %x: %w", key, err)
@@ -199,6 +200,14 @@ func (s *state) loadStreams() error {
 		}
 		return nil
 	})
+}
+
+// after is the end of the keys that begin with prefix, whose last byte is not
+// 0xff.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	end[len(end)-1]++
+	return end
 }
 
 func runKey(key verify.Hash) []byte { return append([]byte{byte(store.Runs)}, key[:]...) }

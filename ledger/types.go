@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -47,6 +48,15 @@ type Config struct {
 	Software string
 	// Metrics observes commits; nil: nobody does.
 	Metrics Metrics
+	// VerifyPeriod is within what time the whole log is read from disk and
+	// derived anew in the background, again and again; 0: never.
+	VerifyPeriod time.Duration
+	// VerifyRate is how many entries a second that takes at least, however long
+	// the period; 0: 4,096, about one hundredth of a core.
+	VerifyRate uint64
+	// Sleep is how the background verification waits: for d, or until ctx ends,
+	// whose cause it then returns. Nil: by a timer. A test moves Clock in it.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Metrics observes the log. Its methods are called from the ledger's own
@@ -174,4 +184,6 @@ type Status struct {
 	ClosesOverdue int
 	// CloseTook is how long the follower made and stored the newest close's tables.
 	CloseTook time.Duration
+
+	Verification Verification // in the background
 }

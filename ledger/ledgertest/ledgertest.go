@@ -106,6 +106,12 @@ type Options struct {
 	Vault       ledger.Vault
 	Fatal       func(string)
 	Production  bool // the engine has the buffers of production, for benchmarks
+
+	VerifyPeriod time.Duration // as in ledger.Config
+	VerifyRate   uint64
+	Sleep        func(context.Context, time.Duration) error
+	Wrap         func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
+	Logger       *slog.Logger
 }
 
 // Create makes a log in an empty directory of fs and opens it.
@@ -156,7 +162,11 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 	if o.Evidence == nil {
 		o.Evidence = MemEvidence{}
 	}
-	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, AcceptClock: o.AcceptClock}
+	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, AcceptClock: o.AcceptClock,
+		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger}
+	if o.Wrap != nil {
+		cfg.Store = o.Wrap(engine)
+	}
 	if o.Anchor != nil {
 		cfg.Anchor = o.Anchor
 	}
@@ -173,6 +183,14 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 // Stop ends the log and returns what Run returned; the store stays open.
 func (g *Log) Stop() error {
 	g.cancel()
+	err := <-g.ended
+	g.ended <- err
+	return err
+}
+
+// Ended waits until the log has ended by itself, and returns what Run returned;
+// the store stays open.
+func (g *Log) Ended() error {
 	err := <-g.ended
 	g.ended <- err
 	return err

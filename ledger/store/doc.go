@@ -19,6 +19,7 @@
 //	i index      'i' || ...                          postings, values (package index)       Load, once
 //	k closes     'k' || i64 period end || ...        tables of a close                      Load, once
 //	d tally      'd' || ...                          counts of the period under way         Derive
+//	v verify     'v' || ...                          state of the background verification   Derive
 //
 // The commit that completes an entry bundle deletes its parts from g. For example
 // the bundle that starts with entry 256 is kept at
@@ -33,9 +34,9 @@
 //
 // The tables a, h, f, g, t, c and o are the log: they are written by
 // [Engine.Commit] alone, in one synced atomic batch that also carries the new
-// head. The tables p, r, s, i, k and d are derived: they are functions of the log,
-// are written without a sync, and whatever a crash takes of them is computed
-// again. Only derived tables may be range-deleted.
+// head. The tables p, r, s, i, k, d and v are derived: they are functions of the
+// log, are written without a sync, and whatever a crash takes of them is
+// computed again. Only derived tables may be range-deleted.
 //
 // # Order of commits
 //

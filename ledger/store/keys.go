@@ -24,13 +24,15 @@ const (
 	Index    Table = 'i'
 	Closes   Table = 'k'
 	Tally    Table = 'd'
+	// Verification holds the state of the background verification.
+	Verification Table = 'v'
 )
 
 // Derived tells whether the table is a function of the others: written by
 // Derive and Load, replayed when lost.
 func (t Table) Derived() bool {
 	switch t {
-	case Position, Runs, Streams, Index, Closes, Tally:
+	case Position, Runs, Streams, Index, Closes, Tally, Verification:
 		return true
 	}
 	return false
