@@ -154,6 +154,7 @@ func (f *follower) fault(err error) error {
 	if f.l.failure() != nil {
 		return nil // the store failed: that is already known
 	}
+	err = f.locate(err)
 	f.l.shutBecause("verification of what is on disk failed: "+err.Error(), nil)
 	var fault *FaultError
 	index := uint64(0)
@@ -270,6 +271,27 @@ func (f *follower) compare(from, to uint64) error {
 		return nil
 	})
 	return errors.Join(&FaultError{bad, "what is on disk has another hash than what was committed"}, err)
+}
+
+// locate moves a fault to the first entry since the last step whose leaf hash is
+// not the committed one, where that is before it: an altered entry may pass for
+// itself and show only in what follows.
+func (f *follower) locate(fault error) error {
+	var in *FaultError
+	if !errors.As(fault, &in) {
+		return fault
+	}
+	err := f.l.frames.scan(f.l.position.Load(), min(in.Index, f.l.Head().Size), func(index uint64, raw []byte) error {
+		want, err := f.l.tiles.node(0, index)
+		if err == nil && verify.HashLeaf(raw) != want {
+			err = &FaultError{index, "what is on disk has another hash than what was committed"}
+		}
+		return err
+	})
+	if errors.As(err, &in) {
+		return err
+	}
+	return fault
 }
 
 // save snapshots position, touched runs and touched streams in one derived
