@@ -42,6 +42,7 @@ func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetS
 
 		CloseIndex:    st.CloseIndex,
 		ClosesOverdue: uint64(st.ClosesOverdue),
+		Verification:  verification(st.Verification),
 	}
 	if st.CloseIndex != 0 {
 		answer.CloseEnd = timestamppb.New(time.Unix(0, st.CloseEndNS))

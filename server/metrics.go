@@ -122,6 +122,7 @@ func (m *Metrics) watchLog(status func() ledger.Status, ready func() (bool, stri
 	gauge("daybook_closes_overdue", "Days that ended over 10 s ago and have no close.", func(s ledger.Status) float64 { return float64(s.ClosesOverdue) })
 	gauge("daybook_disk_bytes", "Bytes the store takes on disk.", func(s ledger.Status) float64 { return float64(s.DiskBytes) })
 	gauge("daybook_shut", "1 while the log reads but does not append.", func(s ledger.Status) float64 { return truth(s.Shut != "") })
+	m.watchVerification(func() ledger.Verification { return status().Verification })
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "daybook_ready", Help: "1 while the log appends."},
 		func() float64 { ok, _ := ready(); return truth(ok) }))
 }

@@ -23,7 +23,9 @@ func (s *Server) operationsHandler() http.Handler {
 	return plainHeaders(mux)
 }
 
-// readyz answers 200 while the log appends, else 503 and why not.
+// readyz answers 200 while the log appends, else 503 and why not. An old entry
+// that is damaged on disk is said, but does not make it unready: new entries are
+// taken and proven as before.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	ready, reason := s.o.Log.Ready()
 	select {
@@ -37,6 +39,9 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	io.WriteString(w, "ready\n")
+	if v := s.o.Log.Status().Verification; v.Bad != "" {
+		fmt.Fprintf(w, "INTEGRITY FAULT: what is on disk is not what was committed, first at index %d: %s\n", v.BadIndex, v.Bad)
+	}
 }
 
 // publicHandler serves the newest checkpoint, which says nothing about an entry.

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/daybook-ledger/daybook/ledger"
+	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/ledger/store/pebblestore"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -44,6 +45,9 @@ type world struct {
 	addresses server.Addresses
 	stop      context.CancelFunc // begins the orderly end
 	ended     chan error         // gets what Run said
+
+	verify time.Duration                   // period of the background verification
+	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
 }
 
 // newWorld makes a log and serves it; it is stopped at the end of the test.
@@ -79,7 +83,11 @@ func (w *world) serve(t *testing.T) {
 		}
 	}
 	metrics := server.NewMetrics("test")
-	log, err := ledger.Open(t.Context(), ledger.Config{Store: engine, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics,
+	var seen store.Engine = engine
+	if w.wrap != nil {
+		seen = w.wrap(engine)
+	}
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics,
 		Evidence: ledger.FileEvidence(filepath.Join(w.dir, "evidence"))})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -136,7 +137,8 @@ func demoMark(dir datadir.Dir) string {
 	return ""
 }
 
-// bar is a progress bar on a terminal, and nothing elsewhere.
+// bar is a progress bar on a terminal, with the rate and the time that is left,
+// and nothing elsewhere.
 type bar struct {
 	w   io.Writer
 	bar *progressbar.ProgressBar // nil before the first progress, and off a terminal
@@ -154,7 +156,9 @@ func (b *bar) show(done, total uint64) {
 	}
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions64(int64(total), progressbar.OptionSetWriter(b.w),
-			progressbar.OptionSetDescription("checking"), progressbar.OptionShowCount(), progressbar.OptionClearOnFinish())
+			progressbar.OptionSetDescription("checking"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("entries"), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish())
 	}
 	_ = b.bar.Set64(int64(done)) // a terminal that does not take it is no reason to stop
 }

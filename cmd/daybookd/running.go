@@ -90,7 +90,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
 		Vault:       vault.Open(o.Dir.SealKeys()),
 		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
-		Software: "daybookd " + version(), Metrics: metrics,
+		Software: "daybookd " + version(), Metrics: metrics, VerifyPeriod: *c.Verification.Period,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)

@@ -42,6 +42,8 @@ type logStatus struct {
 	CloseIndex  uint64 `json:"close_index"` // of the newest close; 0: none
 	CloseEnd    string `json:"close_end"`   // of its period; empty: none
 	Overdue     uint64 `json:"closes_overdue"`
+
+	Verification *verificationStatus `json:"verification,omitempty"` // of a running log only
 }
 
 func newStatusCommand() *cobra.Command {
@@ -118,6 +120,7 @@ func askStatus(ctx context.Context, dir datadir.Dir) (logStatus, error) {
 		Size: r.GetSize(), HeadTime: formatTime(r.GetHeadTime().AsTime()), Origin: r.GetOrigin(), Root: hex.EncodeToString(r.GetRoot()),
 		Term: r.GetTerm(), DiskBytes: r.GetDiskBytes(), Demo: isDemo([]byte(r.GetOrigin())), Running: true, Shut: r.GetShut(),
 		FollowerLag: r.GetFollowerLag(), QueueBytes: r.GetQueueBytes(), Streams: r.GetStreams(), Runs: r.GetRuns(), Version: r.GetVersion(),
+		Verification: verificationOf(r.GetVerification()),
 	}, nil
 }
 
@@ -147,6 +150,9 @@ func (s logStatus) print(w io.Writer) error {
 	}
 	if err == nil && s.Overdue > 0 {
 		_, err = fmt.Fprintf(w, "OVERDUE     %d closes of days that ended\n", s.Overdue)
+	}
+	if err == nil && s.Verification != nil {
+		err = s.Verification.print(w)
 	}
 	return err
 }

@@ -10,7 +10,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/datadir"
 )
@@ -177,6 +181,12 @@ func TestStatusAndFsckServedAndStopped(t *testing.T) {
 		return status
 	}
 	served := ask(true)
+	if v := served.Verification; v == nil || v.Period != "168h0m0s" || v.NextTime == "" || v.Fault != "" {
+		t.Errorf("verification %+v", v)
+	}
+	if out := wantExit(t, 0, "", "status", "--data", dir); !strings.Contains(out, "verified    no pass") || !strings.Contains(out, "verifying   next pass at 2") {
+		t.Errorf("status says\n%s", out)
+	}
 	wantExit(t, 1, "served already", "serve", "--data", dir)
 	stop()
 	stopped := ask(false)
@@ -185,6 +195,21 @@ func TestStatusAndFsckServedAndStopped(t *testing.T) {
 	}
 	if out := wantExit(t, 0, "", "status", "--data", dir); !strings.Contains(out, "DEMO") || !strings.Contains(out, "stopped") {
 		t.Errorf("status says\n%s", out)
+	}
+}
+
+// TestStatusSaysWhatIsWrong prints a pass under way after one that found a fault.
+func TestStatusSaysWhatIsWrong(t *testing.T) {
+	var out bytes.Buffer
+	if err := verificationOf(&apiv1.Verification{Position: 512, Target: 2048, ExpectedEndTime: timestamppb.New(time.Unix(1e9, 0)),
+		LastEndTime: timestamppb.New(time.Unix(9e8, 0)), LastEntries: 1000, LastFaults: 3, Fault: "tiles: hash 7 differs", FirstBadIndex: 7}).print(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"FAULTS at 1998-07-09T16:00:00Z: 3, in 1000 entries", "512 of 2048 entries (25.0 %), ends about 2001-09-09T01:46:40Z",
+		"first at index 7: tiles: hash 7 differs", "next: keep this directory"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
 	}
 }
 

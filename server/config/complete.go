@@ -61,6 +61,10 @@ func (c *Config) Complete(domain string) error {
 	if c.Limits.QueueBytes == 0 {
 		c.Limits.QueueBytes = 64 << 20
 	}
+	if c.Verification.Period == nil {
+		period := VerificationPeriod
+		c.Verification.Period = &period
+	}
 	return errors.Join(c.check(), c.checkLoopback())
 }
 

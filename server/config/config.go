@@ -23,6 +23,8 @@
 //	limits:
 //	  queue_bytes: 67108864       # what may wait to be sequenced
 //	  workers: 0                  # hashing in parallel; 0: one for each CPU
+//	verification:                 # the whole log, from disk, in the background
+//	  period: 168h                # again within this time, at least 1h; 0s: never
 //
 // Unknown keys are errors, and Parse reports every fault at once. Relative paths
 // are relative to the file.
@@ -38,6 +40,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -66,6 +69,8 @@ type Config struct {
 	Log Log `yaml:"log"`
 	// Limits bounds memory and work.
 	Limits Limits `yaml:"limits"`
+	// Verification is what is derived anew in the background.
+	Verification Verification `yaml:"verification"`
 }
 
 // Listen holds one address for each listener.
@@ -96,6 +101,17 @@ type Limits struct {
 	QueueBytes int64 `yaml:"queue_bytes"` // default 64 MiB, at least 8 MiB
 	Workers    int   `yaml:"workers"`     // default: one for each CPU
 }
+
+// Verification says how often the whole log is read from disk and derived anew.
+type Verification struct {
+	Period *time.Duration `yaml:"period"` // default 168h; 0: never
+}
+
+// VerificationPeriod is the default of verification.period, and its least.
+const (
+	VerificationPeriod      = 7 * 24 * time.Hour
+	LeastVerificationPeriod = time.Hour
+)
 
 // Parse reads a configuration. dir is the folder of the file, against which
 // relative paths are resolved. The error names every fault.
@@ -188,6 +204,9 @@ func (c *Config) check() error {
 	}
 	if w := c.Limits.Workers; w < 0 || w > 1024 {
 		faults = append(faults, fmt.Errorf("limits.workers: %d is not 0 to 1024", w))
+	}
+	if p := c.Verification.Period; p != nil && *p != 0 && (*p < LeastVerificationPeriod || *p > 366*24*time.Hour) {
+		faults = append(faults, fmt.Errorf("verification.period: %v is not 1h to 8784h, nor 0s for never", *p))
 	}
 	return errors.Join(faults...)
 }

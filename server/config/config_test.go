@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -30,6 +31,7 @@ trust:
 anchor: ../other/log.anchor
 log: {level: debug, format: json}
 limits: {queue_bytes: 16777216, workers: 3}
+verification: {period: 36h}
 `
 
 func TestParseReadsEveryKey(t *testing.T) {
@@ -37,6 +39,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	period := 36 * time.Hour
 	want := &config.Config{
 		Listen:      config.Listen{Ingest: "127.0.0.1:0", Query: "[::1]:7402"},
 		AllowRemote: true,
@@ -46,10 +49,11 @@ func TestParseReadsEveryKey(t *testing.T) {
 			Query:  identity.Allow{"*"},
 			Admin:  identity.Allow{"spiffe://example.com/operator", "spiffe://example.com/second"},
 		},
-		Trust:  map[string]string{"desk.example": "/srv/conf/trust/desk.pem"},
-		Anchor: "/srv/other/log.anchor",
-		Log:    config.Log{Level: "debug", Format: "json"},
-		Limits: config.Limits{QueueBytes: 16 << 20, Workers: 3},
+		Trust:        map[string]string{"desk.example": "/srv/conf/trust/desk.pem"},
+		Anchor:       "/srv/other/log.anchor",
+		Log:          config.Log{Level: "debug", Format: "json"},
+		Limits:       config.Limits{QueueBytes: 16 << 20, Workers: 3},
+		Verification: config.Verification{Period: &period},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("parsed (-want +got):\n%s", diff)
@@ -68,6 +72,7 @@ access: {admin: ["operator"]}
 trust: {desk.example: ""}
 log: {level: loud, format: xml}
 limits: {queue_bytes: 5, workers: -1}
+verification: {period: 5m}
 `
 	_, err := config.Parse([]byte(text), "/")
 	if err == nil {
@@ -76,6 +81,7 @@ limits: {queue_bytes: 5, workers: -1}
 	for _, want := range []string{
 		"listen.ingest", "listen.query", "unknown key qery_http", "unknown key colour", "hosts",
 		"access.admin", "trust.desk.example", "log.level", "log.format", "limits.queue_bytes", "limits.workers",
+		"verification.period",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
@@ -97,6 +103,9 @@ func TestEmptyConfigurationMeansTheDefaults(t *testing.T) {
 		}
 		if err := c.Complete("example.com"); err != nil {
 			t.Fatal(err)
+		}
+		if *c.Verification.Period != config.VerificationPeriod {
+			t.Errorf("verification.period is %v", *c.Verification.Period)
 		}
 		if diff := cmp.Diff(config.Defaults(), c.Listen); diff != "" {
 			t.Errorf("addresses (-want +got):\n%s", diff)

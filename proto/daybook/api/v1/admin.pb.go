@@ -9,6 +9,7 @@ package apiv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -92,6 +93,8 @@ type GetStatusResponse struct {
 	CloseEnd *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=close_end,json=closeEnd,proto3" json:"close_end,omitempty"`
 	// Days that ended, more than 10 s ago, and have no close yet.
 	ClosesOverdue uint64 `protobuf:"varint,15,opt,name=closes_overdue,json=closesOverdue,proto3" json:"closes_overdue,omitempty"`
+	// How the background verification stands.
+	Verification  *Verification `protobuf:"bytes,20,opt,name=verification,proto3" json:"verification,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,6 +234,151 @@ func (x *GetStatusResponse) GetClosesOverdue() uint64 {
 	return 0
 }
 
+func (x *GetStatusResponse) GetVerification() *Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return nil
+}
+
+// Verification says how the background verification stands: pass after pass,
+// the whole log is read from disk and derived anew.
+type Verification struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Within what time a pass is made again; absent: never.
+	Period *durationpb.Duration `protobuf:"bytes,1,opt,name=period,proto3" json:"period,omitempty"`
+	// Entries that the pass under way has checked.
+	Position uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// Entries that it checks; 0: no pass is under way.
+	Target uint64 `protobuf:"varint,3,opt,name=target,proto3" json:"target,omitempty"`
+	// When it began; absent: no pass is under way.
+	BeginTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=begin_time,json=beginTime,proto3" json:"begin_time,omitempty"`
+	// When it should end, at its present rate; absent: no pass is under way.
+	ExpectedEndTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expected_end_time,json=expectedEndTime,proto3" json:"expected_end_time,omitempty"`
+	// When the next pass begins; absent: one is under way, or never.
+	NextTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_time,json=nextTime,proto3" json:"next_time,omitempty"`
+	// When the last pass ended; absent: none has.
+	LastEndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_end_time,json=lastEndTime,proto3" json:"last_end_time,omitempty"`
+	// Entries that the last pass checked.
+	LastEntries uint64 `protobuf:"varint,8,opt,name=last_entries,json=lastEntries,proto3" json:"last_entries,omitempty"`
+	// Faults that the last pass found; 0: all was as committed.
+	LastFaults uint64 `protobuf:"varint,9,opt,name=last_faults,json=lastFaults,proto3" json:"last_faults,omitempty"`
+	// What is wrong on disk, from the newest pass that found something until one
+	// finds nothing; empty: nothing is known to be wrong.
+	Fault string `protobuf:"bytes,10,opt,name=fault,proto3" json:"fault,omitempty"`
+	// First bad index; only with fault.
+	FirstBadIndex uint64 `protobuf:"varint,11,opt,name=first_bad_index,json=firstBadIndex,proto3" json:"first_bad_index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Verification) Reset() {
+	*x = Verification{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Verification) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Verification) ProtoMessage() {}
+
+func (x *Verification) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Verification.ProtoReflect.Descriptor instead.
+func (*Verification) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Verification) GetPeriod() *durationpb.Duration {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *Verification) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Verification) GetTarget() uint64 {
+	if x != nil {
+		return x.Target
+	}
+	return 0
+}
+
+func (x *Verification) GetBeginTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.BeginTime
+	}
+	return nil
+}
+
+func (x *Verification) GetExpectedEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpectedEndTime
+	}
+	return nil
+}
+
+func (x *Verification) GetNextTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextTime
+	}
+	return nil
+}
+
+func (x *Verification) GetLastEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastEndTime
+	}
+	return nil
+}
+
+func (x *Verification) GetLastEntries() uint64 {
+	if x != nil {
+		return x.LastEntries
+	}
+	return 0
+}
+
+func (x *Verification) GetLastFaults() uint64 {
+	if x != nil {
+		return x.LastFaults
+	}
+	return 0
+}
+
+func (x *Verification) GetFault() string {
+	if x != nil {
+		return x.Fault
+	}
+	return ""
+}
+
+func (x *Verification) GetFirstBadIndex() uint64 {
+	if x != nil {
+		return x.FirstBadIndex
+	}
+	return 0
+}
+
 // FsckRequest starts a check.
 type FsckRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -240,7 +388,7 @@ type FsckRequest struct {
 
 func (x *FsckRequest) Reset() {
 	*x = FsckRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -252,7 +400,7 @@ func (x *FsckRequest) String() string {
 func (*FsckRequest) ProtoMessage() {}
 
 func (x *FsckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -265,7 +413,7 @@ func (x *FsckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckRequest.ProtoReflect.Descriptor instead.
 func (*FsckRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
 }
 
 // FsckResponse is progress, and last the result.
@@ -289,7 +437,7 @@ type FsckResponse struct {
 
 func (x *FsckResponse) Reset() {
 	*x = FsckResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +449,7 @@ func (x *FsckResponse) String() string {
 func (*FsckResponse) ProtoMessage() {}
 
 func (x *FsckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +462,7 @@ func (x *FsckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckResponse.ProtoReflect.Descriptor instead.
 func (*FsckResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *FsckResponse) GetEntries() uint64 {
@@ -368,7 +516,7 @@ type CloseNowRequest struct {
 
 func (x *CloseNowRequest) Reset() {
 	*x = CloseNowRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +528,7 @@ func (x *CloseNowRequest) String() string {
 func (*CloseNowRequest) ProtoMessage() {}
 
 func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +541,7 @@ func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowRequest.ProtoReflect.Descriptor instead.
 func (*CloseNowRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 // CloseNowResponse is the close. All that was committed before the call is below
@@ -408,7 +556,7 @@ type CloseNowResponse struct {
 
 func (x *CloseNowResponse) Reset() {
 	*x = CloseNowResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -420,7 +568,7 @@ func (x *CloseNowResponse) String() string {
 func (*CloseNowResponse) ProtoMessage() {}
 
 func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -433,7 +581,7 @@ func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowResponse.ProtoReflect.Descriptor instead.
 func (*CloseNowResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CloseNowResponse) GetEntry() *GetEntryResponse {
@@ -447,8 +595,8 @@ var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xe0\x03\n" +
+	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
+	"\x10GetStatusRequest\"\xa2\x04\n" +
 	"\x11GetStatusResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -468,7 +616,23 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\vclose_index\x18\r \x01(\x04R\n" +
 	"closeIndex\x127\n" +
 	"\tclose_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\bcloseEnd\x12%\n" +
-	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\"\r\n" +
+	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\x12@\n" +
+	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\"\xf3\x03\n" +
+	"\fVerification\x121\n" +
+	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x16\n" +
+	"\x06target\x18\x03 \x01(\x04R\x06target\x129\n" +
+	"\n" +
+	"begin_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tbeginTime\x12F\n" +
+	"\x11expected_end_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0fexpectedEndTime\x127\n" +
+	"\tnext_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\bnextTime\x12>\n" +
+	"\rlast_end_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\vlastEndTime\x12!\n" +
+	"\flast_entries\x18\b \x01(\x04R\vlastEntries\x12\x1f\n" +
+	"\vlast_faults\x18\t \x01(\x04R\n" +
+	"lastFaults\x12\x14\n" +
+	"\x05fault\x18\n" +
+	" \x01(\tR\x05fault\x12&\n" +
+	"\x0ffirst_bad_index\x18\v \x01(\x04R\rfirstBadIndex\"\r\n" +
 	"\vFsckRequest\"\xa2\x01\n" +
 	"\fFsckResponse\x12\x18\n" +
 	"\aentries\x18\x01 \x01(\x04R\aentries\x12\x14\n" +
@@ -499,32 +663,40 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
-	(*FsckRequest)(nil),           // 2: daybook.api.v1.FsckRequest
-	(*FsckResponse)(nil),          // 3: daybook.api.v1.FsckResponse
-	(*CloseNowRequest)(nil),       // 4: daybook.api.v1.CloseNowRequest
-	(*CloseNowResponse)(nil),      // 5: daybook.api.v1.CloseNowResponse
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
-	(*GetEntryResponse)(nil),      // 7: daybook.api.v1.GetEntryResponse
+	(*Verification)(nil),          // 2: daybook.api.v1.Verification
+	(*FsckRequest)(nil),           // 3: daybook.api.v1.FsckRequest
+	(*FsckResponse)(nil),          // 4: daybook.api.v1.FsckResponse
+	(*CloseNowRequest)(nil),       // 5: daybook.api.v1.CloseNowRequest
+	(*CloseNowResponse)(nil),      // 6: daybook.api.v1.CloseNowResponse
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
+	(*GetEntryResponse)(nil),      // 9: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	6, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	6, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
-	7, // 2: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0, // 3: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
-	2, // 4: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
-	4, // 5: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
-	1, // 6: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	3, // 7: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	5, // 8: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7,  // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	7,  // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	2,  // 2: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
+	8,  // 3: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
+	7,  // 4: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
+	7,  // 5: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
+	7,  // 6: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
+	7,  // 7: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
+	9,  // 8: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 9: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
+	3,  // 10: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
+	5,  // 11: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
+	1,  // 12: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	4,  // 13: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	6,  // 14: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	12, // [12:15] is the sub-list for method output_type
+	9,  // [9:12] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_admin_proto_init() }
@@ -539,7 +711,7 @@ func file_daybook_api_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
