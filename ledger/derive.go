@@ -19,8 +19,9 @@ type derived struct {
 	sum    verify.Hash // SHA-256 of the body, where the entry takes a number
 }
 
-// derive reads the entry in raw and its body. On an error the rest is undefined.
-func (d *derived) derive(raw []byte) (err error) {
+// derive reads the entry in raw and its body. leaf is its leaf hash. On an error
+// the rest is undefined.
+func (d *derived) derive(raw []byte, leaf verify.Hash) (err error) {
 	if d.entry, err = verify.ParseEntry(raw); err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func (d *derived) derive(raw []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	d.leaf = verify.HashLeaf(raw)
+	d.leaf = leaf
 	if verify.TakesNumber(kind) {
 		d.sum = sha256.Sum256(body)
 	}

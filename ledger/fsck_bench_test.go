@@ -41,7 +41,7 @@ func BenchmarkFsck(b *testing.B) {
 // auditLog appends the log that the benchmarks check, 1,000 events per batch
 // from four producers' runs.
 func auditLog(b *testing.B) *ledgertest.Log {
-	g := ledgertest.Create(b, vfs.Default, b.TempDir(), ledgertest.Options{})
+	g := ledgertest.Create(b, vfs.Default, b.TempDir(), ledgertest.Options{Production: true})
 	events := auditEvents()
 	const batch, runs = 1000, 4
 	for r := range runs {

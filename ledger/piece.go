@@ -96,7 +96,7 @@ func (p *piece) derive() {
 func (p *piece) deriveEntries() error {
 	for i := range p.frames {
 		part := &p.frames[i]
-		raws, err := part.decoder.Decode(part.raw)
+		raws, err := part.decoder.DecodeAfter(part.raw)
 		if err != nil {
 			return &FaultError{p.first + uint64(p.n), err.Error()}
 		}
@@ -108,7 +108,7 @@ func (p *piece) deriveEntries() error {
 				return nil
 			}
 			d := &p.entries[p.n]
-			if err := d.derive(raw); err != nil {
+			if err := d.derive(raw[1:], verify.HashLeafAfter(raw)); err != nil {
 				return &FaultError{p.first + uint64(p.n), err.Error()}
 			}
 			p.tree.nodes[at(0, uint64(p.n))] = d.leaf

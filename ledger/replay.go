@@ -80,7 +80,7 @@ func (p *replay) clean() {
 func (p *replay) apply(raw []byte) error {
 	index := p.frontier.Size
 	p.derived = &p.own
-	if err := p.own.derive(raw); err != nil {
+	if err := p.own.derive(raw, verify.HashLeaf(raw)); err != nil {
 		return &FaultError{index, err.Error()}
 	}
 	if err := p.step(index); err != nil {

@@ -122,7 +122,7 @@ func reopened(t *testing.T, fs vfs.FS, anchor *ledgertest.MemAnchor, o ledgertes
 // until waits until the verification stands as wanted.
 func until(t *testing.T, g *ledgertest.Log, what string, ok func(ledger.Verification) bool) ledger.Verification {
 	t.Helper()
-	for range 30_000 {
+	for range 300_000 {
 		if v := g.L.Status().Verification; ok(v) {
 			return v
 		}

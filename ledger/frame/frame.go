@@ -129,7 +129,13 @@ type Decoder struct {
 
 // Decode returns the entries of a frame, valid until the next call and, for a
 // stored frame, as long as b is.
-func (d *Decoder) Decode(b []byte) ([][]byte, error) {
+func (d *Decoder) Decode(b []byte) ([][]byte, error) { return d.decode(b, 2) }
+
+// DecodeAfter is Decode, but that each entry is returned behind the one byte
+// before it, which the caller may overwrite where b is its own.
+func (d *Decoder) DecodeAfter(b []byte) ([][]byte, error) { return d.decode(b, 1) }
+
+func (d *Decoder) decode(b []byte, from int) ([][]byte, error) {
 	raw, err := d.Payload(b)
 	if err != nil {
 		return nil, err
@@ -144,7 +150,7 @@ func (d *Decoder) Decode(b []byte) ([][]byte, error) {
 		if n > len(raw) {
 			return nil, fmt.Errorf("%w: payload ends inside an entry", ErrDamaged)
 		}
-		d.entries = append(d.entries, raw[2:n:n])
+		d.entries = append(d.entries, raw[from:n:n])
 		raw = raw[n:]
 	}
 	if len(d.entries) != count {

@@ -76,6 +76,15 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(diff)
 			}
 		}
+		after, err := d.DecodeAfter(b)
+		if err != nil || len(after) != len(entries) {
+			t.Fatalf("DecodeAfter gave %d entries, %v", len(after), err)
+		}
+		for i := range after {
+			if !bytes.Equal(after[i][1:], entries[i]) || after[i][0] != byte(len(entries[i])) {
+				t.Fatalf("DecodeAfter: entry %d is %q", i, after[i])
+			}
+		}
 		if n, err := frame.Count(b); err != nil || n != len(entries) {
 			t.Fatalf("Count = %d, %v", n, err)
 		}
