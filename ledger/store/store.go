@@ -36,6 +36,9 @@ var (
 	ErrNotDerived = errors.New("table is not derived")
 	// ErrUnsorted answers a Load whose keys do not ascend.
 	ErrUnsorted = errors.New("keys do not ascend")
+	// ErrFull answers a Load for which there is no room. Nothing of it was
+	// written, and it may be tried again.
+	ErrFull = errors.New("no room on the disk")
 
 	// ErrForeign answers the open of a directory or database that is not ours.
 	ErrForeign = errors.New("not a daybook store")
@@ -43,7 +46,8 @@ var (
 	ErrNewer = errors.New("store needs a newer version")
 	// ErrLocked answers the open of a store that another process holds.
 	ErrLocked = errors.New("store is in use")
-	// ErrDamaged answers the open of a store of ours that has lost files.
+	// ErrDamaged answers the open of a store of ours that has lost files, and a
+	// read of bytes that do not match their checksum.
 	ErrDamaged = errors.New("store is damaged")
 
 	// ErrStop, returned by the function given to a scan, ends the scan without

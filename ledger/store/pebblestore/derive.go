@@ -91,10 +91,10 @@ func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 		for _, name := range l.names {
 			l.err = errors.Join(l.err, s.fs.Remove(name))
 		}
-		return l.err
+		return full(l.err)
 	}
 	if err := s.guard(func() error { return s.db.Ingest(context.Background(), l.names) }); err != nil {
-		return fmt.Errorf("loading %d keys: %w", l.n, err)
+		return fmt.Errorf("loading %d keys: %w", l.n, full(err))
 	}
 	return nil
 }

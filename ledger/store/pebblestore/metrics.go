@@ -22,6 +22,9 @@ type Metrics struct {
 	Debt         uint64 // bytes compactions still have to write
 	ReadAmp      int    // files a read may have to look into
 	WriteStalls  int64  // times writes had to wait for a flush or compaction
+	DiskSlow     int64  // operations of the disk that took over 5 s
+	Failures     int64  // flushes and compactions that failed
+	Damages      int64  // reads of bytes that do not match their checksum
 
 	Fsync Histogram // of the write-ahead log
 }
@@ -60,6 +63,9 @@ func (s *Store) Metrics() (Metrics, error) {
 		Debt:         m.Compact.EstimatedDebt,
 		ReadAmp:      m.ReadAmp(),
 		WriteStalls:  s.stalls.Load(),
+		DiskSlow:     s.slow.Load(),
+		Failures:     s.failures.Load(),
+		Damages:      s.damages.Load(),
 	}
 	if h := m.LogWriter.FsyncLatency; h != nil {
 		var d dto.Metric

@@ -160,7 +160,7 @@ func (s *Store) openPebble(mustExist bool) (err error) {
 		p.FS = nil
 		p.WithFSDefaults()
 	}
-	p.FS = watchedFS{p.FS, s}
+	p.FS = watchedFS{s.withBallast(p.FS), s}
 	s.pebbleOptions = p
 	db, err := pebble.Open(s.o.Dir, p)
 	if cause := s.poisoned.Load(); err == nil && cause != nil {
@@ -220,11 +220,19 @@ const nothingFlushed = "pebble: empty table"
 func (s *Store) listener() *pebble.EventListener {
 	log := s.o.Logger
 	l := &pebble.EventListener{
-		BackgroundError: func(err error) { log.Error("pebble background work failed", "error", err) },
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("stored data is damaged", "path", info.Path, "detail", info.Details)
+		BackgroundError: func(err error) {
+			s.failures.Add(1)
+			log.Error("pebble background work failed", "error", err)
 		},
-		DiskSlow:      func(info vfs.DiskSlowInfo) { log.Warn("disk is slow", "detail", info.String()) },
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			s.damages.Add(1)
+			log.Error("stored data is damaged", "path", info.Path, "detail", info.Details)
+			s.unreadable("damage in "+info.Path, info.Details)
+		},
+		DiskSlow: func(info vfs.DiskSlowInfo) {
+			s.slow.Add(1)
+			log.Warn("disk is slow", "detail", info.String())
+		},
 		CompactionEnd: func(info pebble.CompactionInfo) { log.Debug("pebble compacted", "detail", info.String()) },
 		FlushEnd: func(info pebble.FlushInfo) {
 			s.flushes.Add(1)
@@ -244,6 +252,9 @@ func (s *Store) listener() *pebble.EventListener {
 
 // counters of a store's life, for Metrics.
 type counters struct {
-	flushes atomic.Int64
-	stalls  atomic.Int64
+	flushes  atomic.Int64
+	stalls   atomic.Int64
+	slow     atomic.Int64
+	failures atomic.Int64
+	damages  atomic.Int64
 }

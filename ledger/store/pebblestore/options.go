@@ -31,6 +31,9 @@ type Options struct {
 	// MemTableBytes is the size of one memtable, of which there are up to three; 0
 	// means 64 MiB.
 	MemTableBytes uint64
+	// Ballast is dropped when a write finds the disk full, which is then tried
+	// once more; nil: none.
+	Ballast *Ballast
 	// Fatal is called when the store must not go on in this process. It must not
 	// return, nor end its goroutine, which holds locks of the database. nil
 	// means: exit with status 1. A test may give one that blocks for ever.

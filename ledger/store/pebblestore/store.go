@@ -58,7 +58,7 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 		return nil, store.ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading key %x: %w", key, err)
+		return nil, fmt.Errorf("reading key %x: %w", key, damaged(err))
 	}
 	return slices.Clone(v), closer.Close()
 }
@@ -80,17 +80,17 @@ func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error, first, nex
 	defer s.gate.leave()
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 	if err != nil {
-		return fmt.Errorf("scanning from key %x: %w", lo, err)
+		return fmt.Errorf("scanning from key %x: %w", lo, damaged(err))
 	}
 	defer func() {
 		if closeErr := it.Close(); err == nil && closeErr != nil {
-			err = fmt.Errorf("scanning from key %x: %w", lo, closeErr)
+			err = fmt.Errorf("scanning from key %x: %w", lo, damaged(closeErr))
 		}
 	}()
 	for ok := first(it); ok; ok = next(it) {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("reading key %x: %w", it.Key(), err)
+			return fmt.Errorf("reading key %x: %w", it.Key(), damaged(err))
 		}
 		if err := fn(it.Key(), value); err != nil {
 			if errors.Is(err, store.ErrStop) {
@@ -99,7 +99,7 @@ func (s *Store) scan(lo, hi []byte, fn func(key, value []byte) error, first, nex
 			return err
 		}
 	}
-	return it.Error()
+	return damaged(it.Error())
 }
 
 // Close implements store.Engine. A store whose database gave up inside is left

@@ -16,9 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -149,10 +148,11 @@ const (
 	once      mode = iota // it fails, all others work
 	forGood               // it fails, and every one after it
 	persisted             // it is a sync, it fails, and yet everything is synced
+	full                  // it is a write, it finds no room, and so does every one after it
 	modes
 )
 
-func (m mode) String() string { return [...]string{"once", "for good", "persisted"}[m] }
+func (m mode) String() string { return [...]string{"once", "for good", "persisted", "full"}[m] }
 
 // Faults runs the program with its i-th file operation failing, for each i of the
 // plan until the program makes fewer operations than that, and checks the disk
@@ -215,8 +215,8 @@ func (f *injector) hook(d *Disk, op errorfs.Op) error {
 			f.t.Error(err)
 		}
 	}
-	if inCompaction() && op.Kind.ReadOrWrite() == errorfs.OpIsRead {
-		d.Fatal("") // Pebble panics when it cannot read what it compacts
+	if f.mode == full {
+		return syscall.ENOSPC
 	}
 	return ErrInjected
 }
@@ -224,12 +224,12 @@ func (f *injector) hook(d *Disk, op errorfs.Op) error {
 func (f *injector) fails(op errorfs.Op) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.mode == persisted && !isSync(op) {
+	if f.mode == persisted && !isSync(op) || f.mode == full && !takesRoom(op) {
 		return false
 	}
 	n := f.n
 	f.n++
-	if n < f.i || f.mode != forGood && n > f.i {
+	if n < f.i || f.mode != forGood && f.mode != full && n > f.i {
 		return false
 	}
 	if !f.hit {
@@ -238,19 +238,14 @@ func (f *injector) fails(op errorfs.Op) bool {
 	return true
 }
 
-// inCompaction tells whether the calling goroutine merges tables.
-func inCompaction() bool {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
-	for {
-		frame, more := frames.Next()
-		if strings.Contains(frame.Function, "pebble/v2/internal/compact.") {
-			return true
-		}
-		if !more {
-			return false
-		}
+// takesRoom tells the operations that a full disk fails. A sync is one of them
+// where the file system gives room only when it writes.
+func takesRoom(op errorfs.Op) bool {
+	switch op.Kind {
+	case errorfs.OpCreate, errorfs.OpLink, errorfs.OpMkdirAll, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFilePreallocate:
+		return true
 	}
+	return isSync(op)
 }
 
 func isSync(op errorfs.Op) bool {

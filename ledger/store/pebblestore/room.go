@@ -1,0 +1,108 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/daybook-ledger/daybook/ledger/store"
+)
+
+// Room returns the bytes that are free to this process on the store's file
+// system, and its size. The error wraps vfs.ErrUnsupported where the file system
+// cannot tell.
+func (s *Store) Room() (free, total uint64, err error) {
+	usage, err := s.fs.GetDiskUsage(s.o.Dir)
+	if err != nil {
+		return 0, 0, fmt.Errorf("measuring the disk: %w", err)
+	}
+	return usage.AvailBytes, usage.TotalBytes, nil
+}
+
+// isFull tells whether an error says that there is no room.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// full makes the error of a load that found no room store.ErrFull.
+func full(err error) error {
+	if err == nil || !isFull(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrFull, err)
+}
+
+// damaged makes the error of a read that met bytes which do not match their
+// checksum store.ErrDamaged.
+func damaged(err error) error {
+	if err == nil || !pebble.IsCorruptionError(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrDamaged, err)
+}
+
+// withBallast lets a write that finds the disk full drop the ballast and try
+// once more. A sync is never tried again.
+func (s *Store) withBallast(fs vfs.FS) vfs.FS {
+	if s.o.Ballast == nil || s.o.Ballast.Bytes == 0 || s.o.ReadOnly {
+		return fs
+	}
+	return vfs.OnDiskFull(fs, func() { s.o.Ballast.Drop("a write found no room") })
+}
+
+// Open watches the file's reads.
+func (w watchedFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := w.FS.Open(name, opts...)
+	if err != nil {
+		w.s.unreadable("opening "+name, err)
+		return nil, err
+	}
+	return readFileWatch{f, w.s, name}, nil
+}
+
+// readFileWatch is a file that is read.
+type readFileWatch struct {
+	vfs.File
+	s    *Store
+	name string
+}
+
+// ReadAt watches the operation.
+func (f readFileWatch) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if err != nil && n < len(p) {
+		f.s.unreadable("reading "+f.name, err)
+	}
+	return n, err
+}
+
+// unreadable ends the process where Pebble would end it by a panic: when it
+// cannot read on behind a single delete that it is about to forget. Elsewhere a
+// compaction that cannot read is given up, told to the log, and tried again later,
+// and other reads return their error.
+func (s *Store) unreadable(what string, err error) {
+	if deletingForGood() {
+		s.fatal(fmt.Sprintf("compacting: %s: %v: nothing that was acknowledged is lost; look at the disk, then start again", what, err))
+	}
+}
+
+// deletingForGood tells whether the calling goroutine is where Pebble panics at
+// an error of a read.
+func deletingForGood() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, "compact.(*Iter).skipDueToSingleDeleteElision") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
