@@ -29,6 +29,8 @@ type follower struct {
 	replay   *replay
 	snapshot uint64 // position of the newest snapshot
 	lastSnap time.Duration
+
+	indexTried time.Duration // when the index last met a full disk
 }
 
 func newFollower(l *Ledger) *follower {
@@ -89,7 +91,7 @@ func (f *follower) catchUp(size uint64) error {
 	err := f.l.frames.scan(from, size, func(index uint64, raw []byte) error {
 		return f.take(raw)
 	})
-	f.l.position.Store(f.replay.frontier.Size)
+	f.l.position.Store(f.followedTo())
 	return err
 }
 
@@ -99,7 +101,7 @@ func (f *follower) reindex(lo, hi uint64) error {
 		if err != nil {
 			return err
 		}
-		return f.l.index.Add(index, &e, &ev)
+		return f.addIndex(index, &e, &ev)
 	})
 }
 
@@ -114,7 +116,7 @@ func (f *follower) take(raw []byte) error {
 	if index < f.l.index.Size() {
 		return nil
 	}
-	return f.l.index.Add(index, &f.replay.entry, &f.replay.event)
+	return f.addIndex(index, &f.replay.entry, &f.replay.event)
 }
 
 // run follows until ctx ends, then takes what is left and snapshots.
@@ -172,6 +174,9 @@ func (f *follower) follow() error {
 		head := f.l.Head()
 		f.replay.closing.addMarks(f.l.closes.take()) // after the head: none at a size below it is missed
 		from := f.replay.frontier.Size
+		if err := f.catchUpIndex(); err != nil {
+			return err
+		}
 		if from >= head.Size {
 			return f.replay.closing.reachMarks(f.replay)
 		}
@@ -179,7 +184,7 @@ func (f *follower) follow() error {
 		if err != nil {
 			return err
 		}
-		f.l.position.Store(to)
+		f.l.position.Store(f.followedTo())
 		f.l.followed.notify()
 		f.answerWaiting()
 		f.l.streams.Store(int64(len(f.replay.state.streams)))
@@ -240,7 +245,7 @@ func (f *follower) adopt(c *cohort) error {
 		if err := closing.afterOne(f.replay.stream, &entry, index); err != nil {
 			return err
 		}
-		return f.l.index.Add(index, &entry, e.event)
+		return f.addIndex(index, &entry, e.event)
 	})
 	if err == nil {
 		f.replay.frontier, f.replay.time = c.frontier, c.time
@@ -334,6 +339,9 @@ func (l *Ledger) waitFollowed(ctx context.Context, size uint64) error {
 		change := l.followed.wait()
 		if l.position.Load() >= size {
 			return nil
+		}
+		if l.watched.unindexed.Load() {
+			return l.watched.disk.noRoom()
 		}
 		select {
 		case <-change:

@@ -24,7 +24,8 @@ var errClosing = &ShutError{Reason: "the server is stopping: resend after its re
 
 // A Ledger is one log, open. All methods are safe for concurrent use.
 type Ledger struct {
-	engine      store.Engine
+	engine      store.Engine // watched
+	watched     *watched
 	clock       Clock
 	log         *slog.Logger
 	signer      note.Signer
@@ -89,6 +90,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	tail.Go(func() error { l.keepIndex(work); return nil })
 	tail.Go(func() error { return l.closes.run(work) })
 	tail.Go(func() error { return l.scrub.run(work) })
+	tail.Go(func() error { l.watched.run(work); return nil })
 	var front errgroup.Group
 	front.Go(func() error { l.seq.loop(); close(l.submitted); return nil })
 	front.Go(l.publish)
@@ -251,7 +253,8 @@ func (l *Ledger) Ready() (bool, string) {
 	case l.clockAt != "":
 		return false, l.clockAt
 	}
-	return true, ""
+	reason := l.watched.ready()
+	return reason == "", reason
 }
 
 func (l *Ledger) shutReason() string {
@@ -284,7 +287,7 @@ func (l *Ledger) Status() Status {
 		CloseTook: time.Duration(l.closes.took.Load()), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		Streams: int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
 		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey,
-		Verification: *l.verification.Load()}
+		Verification: *l.verification.Load(), Disk: l.watched.status()}
 }
 
 func defaultWorkers(n int) int {

@@ -181,7 +181,10 @@ func newLedger(cfg *Config) (*Ledger, error) {
 	if cfg.QueueBytes == 0 {
 		cfg.QueueBytes = 64 << 20
 	}
-	l := &Ledger{engine: cfg.Store, clock: cfg.Clock, log: cfg.Logger, signer: cfg.Signer, vkey: cfg.VKey, origin: id.Origin,
+	w := watch(cfg)
+	cfg.Store = w
+	w.disk.look()
+	l := &Ledger{engine: w, watched: w, clock: cfg.Clock, log: cfg.Logger, signer: cfg.Signer, vkey: cfg.VKey, origin: id.Origin,
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
@@ -189,6 +192,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 	l.closes = &closer{l: l}
 	l.scrub = newScrub(l, cfg)
 	l.verification.Store(&Verification{Period: cfg.VerifyPeriod})
+	l.queue.drain.mono = l.clock.Mono
 	return l, nil
 }
 

@@ -143,6 +143,9 @@ func (q *sequencer) refusal(w *work) error {
 	if reason := q.l.shutReason(); reason != "" {
 		return &ShutError{reason}
 	}
+	if err := q.l.watched.disk.refusal(w.op == opOwn); err != nil && !q.repeats(w) {
+		return err
+	}
 	return nil
 }
 

@@ -57,6 +57,14 @@ type Config struct {
 	// Sleep is how the background verification waits: for d, or until ctx ends,
 	// whose cause it then returns. Nil: by a timer. A test moves Clock in it.
 	Sleep func(ctx context.Context, d time.Duration) error
+	// Disk measures the file system of the store, in bytes; it is called from
+	// several goroutines, each second and after each 64 MiB written. nil: appends
+	// never stop for want of room.
+	Disk func() (free, total uint64, err error)
+	// DiskLowBytes is the mark of free bytes below which appends stop; 0: 5 % of
+	// the file system or 2 GiB, the smaller, at least 256 MiB where that is not
+	// over a quarter of it, and at most 64 MiB with Dev; negative: none.
+	DiskLowBytes int64
 }
 
 // Metrics observes the log. Its methods are called from the ledger's own
@@ -186,4 +194,5 @@ type Status struct {
 	CloseTook time.Duration
 
 	Verification Verification // in the background
+	Disk         DiskStatus
 }

@@ -102,6 +102,7 @@ type queue struct {
 	share    map[string]int64 // bytes by producer; guarded by mu
 	inflight int              // submitted cohorts not yet durable; guarded by mu
 	closed   error            // why nothing is taken any more; guarded by mu
+	drain    drain            // guarded by mu
 }
 
 func newQueue(limit int64) *queue {
@@ -125,9 +126,12 @@ func (q *queue) push(w *work) error {
 	if w.op < opOwn {
 		share := q.share[w.producer.ID] + w.bytes
 		if q.bytes+w.bytes > q.limit || share > q.limit/8 {
-			return &BusyError{What: "the queue is full", RetryAfter: retryAfter}
+			return &BusyError{What: "the queue is full", RetryAfter: q.drain.hint(q.bytes)}
 		}
 		q.share[w.producer.ID] = share
+	}
+	if len(q.works) == 0 {
+		q.drain.wakes()
 	}
 	q.bytes += w.bytes
 	q.works = append(q.works, w)
@@ -175,6 +179,7 @@ func (q *queue) cut() []*work {
 		n++
 	}
 	q.bytes -= size
+	q.drain.took(size)
 	works := q.works[:n:n]
 	if n == len(q.works) {
 		q.works = nil
@@ -190,6 +195,9 @@ func (q *queue) requeue(w *work) {
 	defer q.mu.Unlock()
 	if q.closed != nil {
 		return // the sequencer fails what is parked when it ends
+	}
+	if len(q.works) == 0 {
+		q.drain.wakes()
 	}
 	q.bytes += w.bytes
 	q.works = append(q.works, w)
