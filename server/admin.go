@@ -20,12 +20,14 @@ type admin struct {
 	log      *ledger.Ledger
 	version  string
 	stopping <-chan struct{} // closed when the server stops
+	ballast  func() int64    // nil: there is none
 	fsck     sync.Mutex      // held by the one check that runs
 }
 
 // GetStatus implements AdminService.
 func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetStatusResponse, error) {
 	st := s.log.Status()
+	_, notReady := s.log.Ready()
 	answer := &apiv1.GetStatusResponse{
 		Origin:      st.Origin,
 		Size:        st.Head.Size,
@@ -43,6 +45,8 @@ func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetS
 		CloseIndex:    st.CloseIndex,
 		ClosesOverdue: uint64(st.ClosesOverdue),
 		Verification:  verification(st.Verification),
+		NotReady:      notReady,
+		Disk:          s.disk(st.Disk),
 	}
 	if st.CloseIndex != 0 {
 		answer.CloseEnd = timestamppb.New(time.Unix(0, st.CloseEndNS))

@@ -37,6 +37,8 @@ const (
 	ReasonShut            = "SHUT"                // the log reads but does not append
 	ReasonClock           = "CLOCK"               // as SHUT, until the clock is right
 	ReasonBusy            = "BUSY"                // RetryInfo says when to try again
+	ReasonDiskLow         = "DISK_LOW"            // as BUSY, until the log's disk has room: reads go on
+	ReasonDiskRead        = "DISK_READ"           // the log's disk failed a read; another may succeed
 	ReasonBatchTooLarge   = "BATCH_TOO_LARGE"     // split it
 	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN"     // resend the same run and numbers
 	ReasonFork            = "FORK"                // two histories under one key: keep the evidence
@@ -89,6 +91,7 @@ func refusalOf(err error) (refusal, bool) {
 		epoch    *ledger.EpochError
 		shut     *ledger.ShutError
 		busy     *ledger.BusyError
+		low      *ledger.DiskLowError
 		fork     *ledger.ForkError
 		unasked  *ledger.QueryError
 		broad    *ledger.TooBroadError
@@ -115,6 +118,8 @@ func refusalOf(err error) (refusal, bool) {
 		return refuse(codes.Unavailable, ReasonClock), true
 	case errors.As(err, &busy):
 		return refuse(codes.ResourceExhausted, ReasonBusy, retryInfo(busy.RetryAfter)), true
+	case errors.As(err, &low):
+		return refuse(codes.ResourceExhausted, ReasonDiskLow, retryInfo(low.RetryAfter)), true
 	case errors.Is(err, ledger.ErrBatchTooLarge):
 		return refuse(codes.InvalidArgument, ReasonBatchTooLarge), true
 	case errors.Is(err, ledger.ErrOutcomeUnknown):
@@ -162,6 +167,7 @@ func refusedDetail(e *ledger.RefusedError) protoadapt.MessageV1 {
 func statusOf(ctx context.Context, log *slog.Logger, method string, err error) *status.Status {
 	r, known := refusalOf(err)
 	var fault *ledger.FaultError
+	var unread *ledger.ReadError
 	info := &errdetails.ErrorInfo{Domain: ErrorDomain, Reason: r.reason}
 	text := err.Error()
 	switch {
@@ -171,6 +177,11 @@ func statusOf(ctx context.Context, log *slog.Logger, method string, err error) *
 		log.ErrorContext(ctx, "integrity fault", "incident", id, "method", method, "index", fault.Index, "error", err)
 		r.code, info.Reason = codes.DataLoss, ReasonFault
 		info.Metadata = map[string]string{"incident": id, "index": fmt.Sprint(fault.Index)}
+	case errors.As(err, &unread):
+		id := incident()
+		log.ErrorContext(ctx, "failed read", "incident", id, "method", method, "damaged", unread.Damaged, "error", err)
+		r.code, info.Reason, text = readRefusal(unread, id)
+		info.Metadata = map[string]string{"incident": id}
 	default:
 		id := incident()
 		log.ErrorContext(ctx, "internal error", "incident", id, "method", method, "error", err)
@@ -186,6 +197,15 @@ func statusOf(ctx context.Context, log *slog.Logger, method string, err error) *
 	return st
 }
 
+// readRefusal is what a client is told of a read that failed: the file's name is
+// for the server's log.
+func readRefusal(e *ledger.ReadError, incident string) (codes.Code, string, string) {
+	if e.Damaged {
+		return codes.DataLoss, ReasonFault, "stored bytes are damaged: the server's log says more under incident " + incident
+	}
+	return codes.Unavailable, ReasonDiskRead, "the log's disk failed a read: try again; the server's log says more under incident " + incident
+}
+
 // incident returns a random id under which an internal cause is logged.
 func incident() string {
 	var b [8]byte
@@ -197,6 +217,10 @@ func incident() string {
 func reasonOf(err error) string {
 	if r, known := refusalOf(err); known {
 		return r.reason
+	}
+	var unread *ledger.ReadError
+	if errors.As(err, &unread) && !unread.Damaged {
+		return ReasonDiskRead
 	}
 	return ReasonInternal
 }

@@ -123,6 +123,7 @@ func (m *Metrics) watchLog(status func() ledger.Status, ready func() (bool, stri
 	gauge("daybook_disk_bytes", "Bytes the store takes on disk.", func(s ledger.Status) float64 { return float64(s.DiskBytes) })
 	gauge("daybook_shut", "1 while the log reads but does not append.", func(s ledger.Status) float64 { return truth(s.Shut != "") })
 	m.watchVerification(func() ledger.Verification { return status().Verification })
+	m.watchDisk(func() ledger.DiskStatus { return status().Disk })
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "daybook_ready", Help: "1 while the log appends."},
 		func() float64 { ok, _ := ready(); return truth(ok) }))
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Certificates map[string]identity.Pair // by listener, see CertificateNames
 	Metrics      *Metrics
 	Version      string
+	Ballast      func() int64     // size of the ballast in bytes, 0 while it is dropped; nil: there is none
 	Logger       *slog.Logger     // nil: discarded
 	Now          func() time.Time // zero: the system's
 }
@@ -152,7 +153,7 @@ func (s *Server) listenGRPC() error {
 	access, listen := s.o.Config.Access, s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
 	q := &query{log: s.o.Log}
-	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping}
+	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
 	return errors.Join(
 		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest, access.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),

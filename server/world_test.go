@@ -42,6 +42,7 @@ type world struct {
 	ca        *identity.Authority
 	vkey      string
 	signer    note.Signer
+	disk      func() (free, total uint64, err error) // nil: never low
 	addresses server.Addresses
 	stop      context.CancelFunc // begins the orderly end
 	ended     chan error         // gets what Run said
@@ -53,6 +54,12 @@ type world struct {
 // newWorld makes a log and serves it; it is stopped at the end of the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOn(t, nil)
+}
+
+// newWorldOn is newWorld on a disk that the test measures.
+func newWorldOn(t *testing.T, disk func() (free, total uint64, err error)) *world {
+	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "example.com/audit/00000000")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +68,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: disk}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +94,7 @@ func (w *world) serve(t *testing.T) {
 	if w.wrap != nil {
 		seen = w.wrap(engine)
 	}
-	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics,
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics, Disk: w.disk,
 		Evidence: ledger.FileEvidence(filepath.Join(w.dir, "evidence"))})
 	if err != nil {
 		t.Fatal(err)

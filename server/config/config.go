@@ -23,6 +23,10 @@
 //	limits:
 //	  queue_bytes: 67108864       # what may wait to be sequenced
 //	  workers: 0                  # hashing in parallel; 0: one for each CPU
+//	  disk_low_bytes: 0           # appends stop below so many free bytes; 0: 5 % or
+//	                              # 2 GiB, the smaller; -1: never
+//	  ballast_bytes: 0            # file that gives a full disk room to open the log;
+//	                              # 0: 256 MiB, less on a small disk; -1: none
 //	verification:                 # the whole log, from disk, in the background
 //	  period: 168h                # again within this time, at least 1h; 0s: never
 //
@@ -100,6 +104,14 @@ type Log struct {
 type Limits struct {
 	QueueBytes int64 `yaml:"queue_bytes"` // default 64 MiB, at least 8 MiB
 	Workers    int   `yaml:"workers"`     // default: one for each CPU
+	// DiskLowBytes is the mark of free bytes below which appends stop while reads
+	// go on; 0: 5 % of the file system or 2 GiB, the smaller, at least 256 MiB
+	// where that is not over a quarter of it; negative: they never stop.
+	DiskLowBytes int64 `yaml:"disk_low_bytes"`
+	// BallastBytes is the size of DIR/ballast, which is removed when the disk is
+	// full so that the log can be opened; 0: 256 MiB, at most a sixteenth of the
+	// file system, none for a demonstration log; negative: none.
+	BallastBytes int64 `yaml:"ballast_bytes"`
 }
 
 // Verification says how often the whole log is read from disk and derived anew.

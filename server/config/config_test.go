@@ -30,7 +30,7 @@ trust:
   desk.example: trust/desk.pem
 anchor: ../other/log.anchor
 log: {level: debug, format: json}
-limits: {queue_bytes: 16777216, workers: 3}
+limits: {queue_bytes: 16777216, workers: 3, disk_low_bytes: 1073741824, ballast_bytes: -1}
 verification: {period: 36h}
 `
 
@@ -52,7 +52,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Trust:        map[string]string{"desk.example": "/srv/conf/trust/desk.pem"},
 		Anchor:       "/srv/other/log.anchor",
 		Log:          config.Log{Level: "debug", Format: "json"},
-		Limits:       config.Limits{QueueBytes: 16 << 20, Workers: 3},
+		Limits:       config.Limits{QueueBytes: 16 << 20, Workers: 3, DiskLowBytes: 1 << 30, BallastBytes: -1},
 		Verification: config.Verification{Period: &period},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -12,6 +12,8 @@
 //	DIR/profile.yaml      how a client reaches this log
 //	DIR/addresses.json    where the listeners are; replaced by each serve
 //	DIR/config.yaml       optional (server/config)
+//	DIR/ballast           takes room that is given back when the disk is full; may
+//	                      be left out of backups, and removed at any time
 //	DIR/fork-evidence/    notes that prove a fork; a log with any stays shut
 //	DIR.anchor            newest checkpoint note: beside DIR, so that a DIR put
 //	                      back from a backup does not bring an older one along
@@ -83,6 +85,9 @@ func (d Dir) Addresses() string { return d.join("addresses.json") }
 
 // Config is the optional configuration.
 func (d Dir) Config() string { return d.join("config.yaml") }
+
+// Ballast is the file that takes room to be given back when the disk is full.
+func (d Dir) Ballast() string { return d.join("ballast") }
 
 // ForkEvidence is the directory of notes that prove a fork.
 func (d Dir) ForkEvidence() string { return d.join("fork-evidence") }

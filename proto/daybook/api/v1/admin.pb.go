@@ -93,6 +93,10 @@ type GetStatusResponse struct {
 	CloseEnd *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=close_end,json=closeEnd,proto3" json:"close_end,omitempty"`
 	// Days that ended, more than 10 s ago, and have no close yet.
 	ClosesOverdue uint64 `protobuf:"varint,15,opt,name=closes_overdue,json=closesOverdue,proto3" json:"closes_overdue,omitempty"`
+	// Why the log takes no appends now; empty: it does.
+	NotReady string `protobuf:"bytes,16,opt,name=not_ready,json=notReady,proto3" json:"not_ready,omitempty"`
+	// The disk under the log.
+	Disk *DiskStatus `protobuf:"bytes,17,opt,name=disk,proto3" json:"disk,omitempty"`
 	// How the background verification stands.
 	Verification  *Verification `protobuf:"bytes,20,opt,name=verification,proto3" json:"verification,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -232,6 +236,20 @@ func (x *GetStatusResponse) GetClosesOverdue() uint64 {
 		return x.ClosesOverdue
 	}
 	return 0
+}
+
+func (x *GetStatusResponse) GetNotReady() string {
+	if x != nil {
+		return x.NotReady
+	}
+	return ""
+}
+
+func (x *GetStatusResponse) GetDisk() *DiskStatus {
+	if x != nil {
+		return x.Disk
+	}
+	return nil
 }
 
 func (x *GetStatusResponse) GetVerification() *Verification {
@@ -379,6 +397,125 @@ func (x *Verification) GetFirstBadIndex() uint64 {
 	return 0
 }
 
+// DiskStatus says how the disk under a log stands.
+type DiskStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes that are free on the store's file system; 0: not known.
+	FreeBytes uint64 `protobuf:"varint,1,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"`
+	// Size of that file system in bytes; 0: not known.
+	TotalBytes uint64 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	// Appends stop below so many free bytes; 0: they never do.
+	LowBytes uint64 `protobuf:"varint,3,opt,name=low_bytes,json=lowBytes,proto3" json:"low_bytes,omitempty"`
+	// Appends are refused because of that; they go on once a quarter more is free.
+	Low bool `protobuf:"varint,4,opt,name=low,proto3" json:"low,omitempty"`
+	// Bytes of the ballast file, which gives a full disk room to open the log; 0:
+	// it is dropped, or there is none.
+	BallastBytes uint64 `protobuf:"varint,5,opt,name=ballast_bytes,json=ballastBytes,proto3" json:"ballast_bytes,omitempty"`
+	// Age of the oldest commit that is not durable yet, in nanoseconds; 0: none is.
+	InFlightNs uint64 `protobuf:"varint,6,opt,name=in_flight_ns,json=inFlightNs,proto3" json:"in_flight_ns,omitempty"`
+	// How often a commit took over 5 s since the log was opened.
+	Stalls uint64 `protobuf:"varint,7,opt,name=stalls,proto3" json:"stalls,omitempty"`
+	// How many reads the disk failed since the log was opened.
+	ReadErrors uint64 `protobuf:"varint,8,opt,name=read_errors,json=readErrors,proto3" json:"read_errors,omitempty"`
+	// The index waits for room: searches are refused until it has caught up.
+	IndexWaits    bool `protobuf:"varint,9,opt,name=index_waits,json=indexWaits,proto3" json:"index_waits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskStatus) Reset() {
+	*x = DiskStatus{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskStatus) ProtoMessage() {}
+
+func (x *DiskStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskStatus.ProtoReflect.Descriptor instead.
+func (*DiskStatus) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DiskStatus) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetLowBytes() uint64 {
+	if x != nil {
+		return x.LowBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetLow() bool {
+	if x != nil {
+		return x.Low
+	}
+	return false
+}
+
+func (x *DiskStatus) GetBallastBytes() uint64 {
+	if x != nil {
+		return x.BallastBytes
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetInFlightNs() uint64 {
+	if x != nil {
+		return x.InFlightNs
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetStalls() uint64 {
+	if x != nil {
+		return x.Stalls
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetReadErrors() uint64 {
+	if x != nil {
+		return x.ReadErrors
+	}
+	return 0
+}
+
+func (x *DiskStatus) GetIndexWaits() bool {
+	if x != nil {
+		return x.IndexWaits
+	}
+	return false
+}
+
 // FsckRequest starts a check.
 type FsckRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -388,7 +525,7 @@ type FsckRequest struct {
 
 func (x *FsckRequest) Reset() {
 	*x = FsckRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -400,7 +537,7 @@ func (x *FsckRequest) String() string {
 func (*FsckRequest) ProtoMessage() {}
 
 func (x *FsckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -413,7 +550,7 @@ func (x *FsckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckRequest.ProtoReflect.Descriptor instead.
 func (*FsckRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 // FsckResponse is progress, and last the result.
@@ -437,7 +574,7 @@ type FsckResponse struct {
 
 func (x *FsckResponse) Reset() {
 	*x = FsckResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -449,7 +586,7 @@ func (x *FsckResponse) String() string {
 func (*FsckResponse) ProtoMessage() {}
 
 func (x *FsckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -462,7 +599,7 @@ func (x *FsckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckResponse.ProtoReflect.Descriptor instead.
 func (*FsckResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *FsckResponse) GetEntries() uint64 {
@@ -516,7 +653,7 @@ type CloseNowRequest struct {
 
 func (x *CloseNowRequest) Reset() {
 	*x = CloseNowRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -528,7 +665,7 @@ func (x *CloseNowRequest) String() string {
 func (*CloseNowRequest) ProtoMessage() {}
 
 func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -541,7 +678,7 @@ func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowRequest.ProtoReflect.Descriptor instead.
 func (*CloseNowRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 // CloseNowResponse is the close. All that was committed before the call is below
@@ -556,7 +693,7 @@ type CloseNowResponse struct {
 
 func (x *CloseNowResponse) Reset() {
 	*x = CloseNowResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -568,7 +705,7 @@ func (x *CloseNowResponse) String() string {
 func (*CloseNowResponse) ProtoMessage() {}
 
 func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -581,7 +718,7 @@ func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowResponse.ProtoReflect.Descriptor instead.
 func (*CloseNowResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CloseNowResponse) GetEntry() *GetEntryResponse {
@@ -596,7 +733,7 @@ var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xa2\x04\n" +
+	"\x10GetStatusRequest\"\xef\x04\n" +
 	"\x11GetStatusResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -616,7 +753,9 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\vclose_index\x18\r \x01(\x04R\n" +
 	"closeIndex\x127\n" +
 	"\tclose_end\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\bcloseEnd\x12%\n" +
-	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\x12@\n" +
+	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\x12\x1b\n" +
+	"\tnot_ready\x18\x10 \x01(\tR\bnotReady\x12.\n" +
+	"\x04disk\x18\x11 \x01(\v2\x1a.daybook.api.v1.DiskStatusR\x04disk\x12@\n" +
 	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\"\xf3\x03\n" +
 	"\fVerification\x121\n" +
 	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x1a\n" +
@@ -632,7 +771,23 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"lastFaults\x12\x14\n" +
 	"\x05fault\x18\n" +
 	" \x01(\tR\x05fault\x12&\n" +
-	"\x0ffirst_bad_index\x18\v \x01(\x04R\rfirstBadIndex\"\r\n" +
+	"\x0ffirst_bad_index\x18\v \x01(\x04R\rfirstBadIndex\"\x9c\x02\n" +
+	"\n" +
+	"DiskStatus\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x01 \x01(\x04R\tfreeBytes\x12\x1f\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
+	"totalBytes\x12\x1b\n" +
+	"\tlow_bytes\x18\x03 \x01(\x04R\blowBytes\x12\x10\n" +
+	"\x03low\x18\x04 \x01(\bR\x03low\x12#\n" +
+	"\rballast_bytes\x18\x05 \x01(\x04R\fballastBytes\x12 \n" +
+	"\fin_flight_ns\x18\x06 \x01(\x04R\n" +
+	"inFlightNs\x12\x16\n" +
+	"\x06stalls\x18\a \x01(\x04R\x06stalls\x12\x1f\n" +
+	"\vread_errors\x18\b \x01(\x04R\n" +
+	"readErrors\x12\x1f\n" +
+	"\vindex_waits\x18\t \x01(\bR\n" +
+	"indexWaits\"\r\n" +
 	"\vFsckRequest\"\xa2\x01\n" +
 	"\fFsckResponse\x12\x18\n" +
 	"\aentries\x18\x01 \x01(\x04R\aentries\x12\x14\n" +
@@ -663,40 +818,42 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
 	(*Verification)(nil),          // 2: daybook.api.v1.Verification
-	(*FsckRequest)(nil),           // 3: daybook.api.v1.FsckRequest
-	(*FsckResponse)(nil),          // 4: daybook.api.v1.FsckResponse
-	(*CloseNowRequest)(nil),       // 5: daybook.api.v1.CloseNowRequest
-	(*CloseNowResponse)(nil),      // 6: daybook.api.v1.CloseNowResponse
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 8: google.protobuf.Duration
-	(*GetEntryResponse)(nil),      // 9: daybook.api.v1.GetEntryResponse
+	(*DiskStatus)(nil),            // 3: daybook.api.v1.DiskStatus
+	(*FsckRequest)(nil),           // 4: daybook.api.v1.FsckRequest
+	(*FsckResponse)(nil),          // 5: daybook.api.v1.FsckResponse
+	(*CloseNowRequest)(nil),       // 6: daybook.api.v1.CloseNowRequest
+	(*CloseNowResponse)(nil),      // 7: daybook.api.v1.CloseNowResponse
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
+	(*GetEntryResponse)(nil),      // 10: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	7,  // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	7,  // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
-	2,  // 2: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
-	8,  // 3: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
-	7,  // 4: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
-	7,  // 5: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
-	7,  // 6: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
-	7,  // 7: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
-	9,  // 8: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 9: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
-	3,  // 10: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
-	5,  // 11: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
-	1,  // 12: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	4,  // 13: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	6,  // 14: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
-	12, // [12:15] is the sub-list for method output_type
-	9,  // [9:12] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	8,  // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	8,  // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	3,  // 2: daybook.api.v1.GetStatusResponse.disk:type_name -> daybook.api.v1.DiskStatus
+	2,  // 3: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
+	9,  // 4: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
+	8,  // 5: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
+	8,  // 6: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
+	8,  // 7: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
+	8,  // 8: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
+	10, // 9: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 10: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
+	4,  // 11: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
+	6,  // 12: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
+	1,  // 13: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	5,  // 14: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	7,  // 15: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	13, // [13:16] is the sub-list for method output_type
+	10, // [10:13] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_admin_proto_init() }
@@ -711,7 +868,7 @@ func file_daybook_api_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
