@@ -24,6 +24,10 @@ var ErrRunEnded = errors.New("the run has ended")
 // stop, for a lower epoch is refused for good. It comes as a *TakenOverError.
 var ErrEpochOver = errors.New("another process has resumed this run")
 
+// ErrDiskLow says that the log takes no appends until its disk has room: reads go
+// on, nothing that was acknowledged is lost, and the same may be sent again.
+var ErrDiskLow = errors.New("the log's disk is low")
+
 // ErrUnchecked says that a receipt was not checked (Config.CheckEvery), so that
 // nothing can be taken from it.
 var ErrUnchecked = errors.New("receipt was not checked")
@@ -219,6 +223,15 @@ func (e *statusError) Error() string {
 		return e.st.Message()
 	}
 	return fmt.Sprintf("%s (%v)", e.st.Message(), e.st.Code())
+}
+
+// Is tells whether the ledger gave that reason.
+func (e *statusError) Is(target error) bool {
+	if target != ErrDiskLow {
+		return false
+	}
+	d := details(e.st)
+	return d.reason == "DISK_LOW"
 }
 
 // GRPCStatus returns the status.

@@ -195,6 +195,32 @@ func TestBusyWaitsForTheHint(t *testing.T) {
 	}
 }
 
+// TestLowDiskIsWaitedOut: on a unary call and on a stream, the client comes back
+// when the server said, tells why it waits, and goes on by itself.
+func TestLowDiskIsWaitedOut(t *testing.T) {
+	l := newLiar(t)
+	l.before = func(call int, _ *apiv1.AppendRequest) error {
+		if call < 3 || call > 3 && call < 6 {
+			return refusal(codes.ResourceExhausted, "DISK_LOW", &errdetails.RetryInfo{RetryDelay: durationpb.New(150 * time.Millisecond)})
+		}
+		return nil
+	}
+	told := 0
+	run := openRun(t, l.dial(t, func(c *client.Config) {
+		c.OnRetry = func(err error, wait time.Duration) {
+			if told++; !errors.Is(err, client.ErrDiskLow) || wait < 150*time.Millisecond {
+				t.Errorf("waits %v because of %v", wait, err)
+			}
+		}
+	}))
+	_, err := run.Append(t.Context(), events(t, 0, 1)...)
+	must(t, err)
+	must(t, run.Stream(t.Context(), client.StreamOptions{Batch: 1}, submitAll(t, 4)))
+	if diff := cmp.Diff(upTo(5), l.numbers(t)); diff != "" || told < 3 {
+		t.Errorf("told %d times; numbers in the log (-want +got):\n%s", told, diff)
+	}
+}
+
 func TestGivesUp(t *testing.T) {
 	l := newLiar(t)
 	l.before = func(int, *apiv1.AppendRequest) error {

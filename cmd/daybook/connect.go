@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,6 +26,14 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f.StringVar(&c.ingest, "ingest-addr", "", "`host:port` of ingest, in place of the profile's")
 	f.StringVar(&c.query, "query-addr", "", "`host:port` of query, in place of the profile's")
 	f.DurationVar(&c.patience, "patience", 120*time.Second, "give up after so long without progress")
+}
+
+// retrying says what is waited for.
+func retrying(err error) string {
+	if errors.Is(err, client.ErrDiskLow) {
+		return "waiting for room on the log's disk; nothing is lost, and this goes on by itself"
+	}
+	return "retrying"
 }
 
 // dial makes a client of the profile; change may adjust its configuration.
@@ -55,6 +64,6 @@ func (c *connection) tellRetry(cmd *cobra.Command, err error) {
 	defer c.mu.Unlock()
 	if time.Since(c.told) > 5*time.Second {
 		c.told = time.Now()
-		fmt.Fprintf(cmd.ErrOrStderr(), "daybook: retrying: %v\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "daybook: %s: %v\n", retrying(err), err)
 	}
 }

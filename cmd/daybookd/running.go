@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -26,12 +27,13 @@ type runningServer struct {
 	VKey      string
 	Addresses server.Addresses
 
-	log    *slog.Logger
-	store  *pebblestore.Store
-	ledger *ledger.Ledger
-	server *server.Server
-	done   chan struct{} // closed once everything has ended
-	err    error         // set before done is closed
+	log     *slog.Logger
+	ballast *pebblestore.Ballast
+	store   *pebblestore.Store
+	ledger  *ledger.Ledger
+	server  *server.Server
+	done    chan struct{} // closed once everything has ended
+	err     error         // set before done is closed
 }
 
 // startServer opens a log and serves it until ctx ends. It returns once the
@@ -52,11 +54,15 @@ func startServer(ctx context.Context, o serveOptions) (*runningServer, error) {
 		return nil, err
 	}
 	log := newLogger(c.Log, o.Stderr)
+	ballast, err := openBallast(o, c.Limits, log)
+	if err != nil {
+		return nil, err
+	}
 	ids, err := openIdentities(o.Dir, authority, c, log)
 	if err != nil {
 		return nil, err
 	}
-	r := &runningServer{Dir: o.Dir, log: log, done: make(chan struct{})}
+	r := &runningServer{Dir: o.Dir, log: log, ballast: ballast, done: make(chan struct{})}
 	if err := r.open(ctx, o, c, ids); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -77,20 +83,21 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return err
 	}
 	metrics := server.NewMetrics(version())
-	r.store, err = pebblestore.Open(pebblestore.Options{Dir: o.Dir.Store(), MustExist: true, Logger: r.log})
+	r.store, err = pebblestore.Open(pebblestore.Options{Dir: o.Dir.Store(), MustExist: true, Logger: r.log, Ballast: r.ballast})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%s is served already, by another daybookd: end that one first", o.Dir)
 	}
 	if err != nil {
 		return err
 	}
-	metrics.Register(storeCollector{r.store})
+	metrics.Register(storeCollector{r.store, r.ballast})
 	r.ledger, err = ledger.Open(ctx, ledger.Config{
 		Store: r.store, Signer: signer, VKey: vkey,
 		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
 		Vault:       vault.Open(o.Dir.SealKeys()),
 		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
 		Software: "daybookd " + version(), Metrics: metrics, VerifyPeriod: *c.Verification.Period,
+		Disk: r.store.Room, DiskLowBytes: c.Limits.DiskLowBytes,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
@@ -98,7 +105,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	r.Origin, r.VKey = r.ledger.Origin(), vkey
 	r.server, err = server.Listen(server.Options{
 		Log: r.ledger, Config: c, Trust: ids.trust, Certificates: ids.listeners,
-		Metrics: metrics, Version: version(), Logger: r.log,
+		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})
 	if err != nil {
 		return err
@@ -126,6 +133,8 @@ func (r *runningServer) run(ctx context.Context) error {
 	sequencing, stopSequencing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSequencing()
 
+	var keeping sync.WaitGroup
+	keeping.Go(func() { r.keepBallast(sequencing) })
 	sequenced := make(chan error, 1)
 	go func() {
 		err := r.ledger.Run(sequencing)
@@ -137,6 +146,7 @@ func (r *runningServer) run(ctx context.Context) error {
 		"ingest", r.Addresses.Ingest, "query", r.Addresses.Query, "query_http", r.Addresses.QueryHTTP)
 	err := r.server.Run(serving)
 	stopSequencing()
+	keeping.Wait()
 	err = errors.Join(err, <-sequenced, r.store.Close())
 	r.log.Info("stopped", "size", r.ledger.Head().Size)
 	return err

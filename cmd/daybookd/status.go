@@ -44,6 +44,8 @@ type logStatus struct {
 	Overdue     uint64 `json:"closes_overdue"`
 
 	Verification *verificationStatus `json:"verification,omitempty"` // of a running log only
+	NotReady     string              `json:"not_ready"`              // why it takes no appends now; empty: it does, or is stopped
+	diskStatus
 }
 
 func newStatusCommand() *cobra.Command {
@@ -93,8 +95,13 @@ func readStatus(ctx context.Context, dir datadir.Dir) (s logStatus, err error) {
 	if err != nil {
 		return s, err
 	}
+	disk, err := stoppedDisk(dir, engine)
+	if err != nil {
+		return s, err
+	}
 	return logStatus{
-		Size: head.Size, HeadTime: formatTime(time.Unix(0, head.TimeNS)), Origin: id.Origin, Root: hex.EncodeToString(head.Root[:]),
+		diskStatus: disk,
+		Size:       head.Size, HeadTime: formatTime(time.Unix(0, head.TimeNS)), Origin: id.Origin, Root: hex.EncodeToString(head.Root[:]),
 		Term: head.Term, DiskBytes: engine.DiskBytes(), Demo: isDemo([]byte(id.Origin)), Version: version(),
 	}, nil
 }
@@ -121,6 +128,7 @@ func askStatus(ctx context.Context, dir datadir.Dir) (logStatus, error) {
 		Term: r.GetTerm(), DiskBytes: r.GetDiskBytes(), Demo: isDemo([]byte(r.GetOrigin())), Running: true, Shut: r.GetShut(),
 		FollowerLag: r.GetFollowerLag(), QueueBytes: r.GetQueueBytes(), Streams: r.GetStreams(), Runs: r.GetRuns(), Version: r.GetVersion(),
 		Verification: verificationOf(r.GetVerification()),
+		NotReady:     r.GetNotReady(), diskStatus: runningDisk(r.GetDisk()),
 	}, nil
 }
 
@@ -132,6 +140,8 @@ func (s logStatus) print(w io.Writer) error {
 	switch {
 	case s.Shut != "":
 		state = "SHUT: it reads but takes no appends: " + s.Shut
+	case s.NotReady != "":
+		state = "running, but takes no appends now: " + s.NotReady
 	case s.Running:
 		state = "running"
 	}
@@ -141,6 +151,9 @@ func (s logStatus) print(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "origin      %s%s\nstate       %s\nsize        %d entries\nhead time   %s\nroot        %s\nterm        %d\ndisk        %d bytes\n",
 		s.Origin, demo, state, s.Size, s.HeadTime, s.Root, s.Term, s.DiskBytes)
+	if err == nil {
+		err = s.diskStatus.print(w, s.Running)
+	}
 	if err == nil && s.Running {
 		_, err = fmt.Fprintf(w, "streams     %d\nruns        %d live\nfollower    %d entries behind\nqueue       %d bytes\nversion     %s\n",
 			s.Streams, s.Runs, s.FollowerLag, s.QueueBytes, s.Version)
