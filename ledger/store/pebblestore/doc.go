@@ -35,4 +35,18 @@
 // poisons the store. Pebble's own give-up call never returns: the process ends,
 // unless Options.Fatal says otherwise in a test. What is on disk then is a
 // prefix of what was submitted, with everything acknowledged in it.
+//
+// A read that the disk fails is an error of that read, and store.ErrDamaged where
+// the bytes do not match their checksum. A compaction that cannot read is given
+// up and tried again later; in one place Pebble could only panic, and there the
+// process is ended with the cause.
+//
+// # A full disk
+//
+// An open takes room before it frees any: it writes what the log holds into
+// tables, at most three memtables, and a manifest. A [Ballast] gives it back:
+// the first write that finds no room drops it and is tried once more. A sync is
+// never tried again: after it has failed, what is on the disk is only known when
+// the store is opened anew. A load that finds no room is store.ErrFull, leaves
+// nothing and may be repeated: its tables are derived.
 package pebblestore

@@ -200,7 +200,7 @@ func (s *Store) readHead() error {
 func (s *Store) poison(cause error) error {
 	err := fmt.Errorf("%w: %w", store.ErrPoisoned, cause)
 	if s.poisoned.CompareAndSwap(nil, &err) {
-		s.o.Logger.Error("store poisoned", "cause", cause)
+		s.o.Logger.Error("store poisoned"+advice(cause), "cause", cause)
 	}
 	return *s.poisoned.Load()
 }

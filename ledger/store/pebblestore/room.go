@@ -29,6 +29,14 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// advice says what to do about what ended the store, where that is known.
+func advice(cause error) string {
+	if isFull(cause) || strings.Contains(cause.Error(), syscall.ENOSPC.Error()) {
+		return ": the disk is full; nothing acknowledged is lost: make room, then start again"
+	}
+	return ""
+}
+
 // full makes the error of a load that found no room store.ErrFull.
 func full(err error) error {
 	if err == nil || !isFull(err) {
