@@ -305,7 +305,9 @@ func wantReported(t *testing.T, g *ledgertest.Log, n int, table string, index ui
 	subject := fmt.Sprintf("%s at index %d", table, index)
 	for i := range n {
 		a, m := alerts[i], verified[i]
-		if a.Type != daybookv1.AlertType_ALERT_TYPE_INTEGRITY || a.Subject != subject || len(a.Entries) != 1 || a.Entries[0] != index+1 ||
+		// What is damaged at the end of the log rests on its last entry.
+		rests := len(a.Entries) == 1 && (a.Entries[0] == index+1 || table == "snapshots" && a.Entries[0] == index)
+		if a.Type != daybookv1.AlertType_ALERT_TYPE_INTEGRITY || a.Subject != subject || !rests ||
 			string(a.Id) != string(alerts[0].Id) {
 			t.Errorf("alert %v, want %s", a, subject)
 		}

@@ -1,14 +1,18 @@
 package server_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -32,7 +36,7 @@ func retryHint(err error) time.Duration {
 func TestLowDisk(t *testing.T) {
 	var free atomic.Uint64
 	free.Store(50 << 30)
-	w := newWorldOn(t, func() (uint64, uint64, error) { return free.Load(), 100 << 30, nil })
+	w := newWorldOn(t, world{disk: func() (uint64, uint64, error) { return free.Load(), 100 << 30, nil }})
 	ingest := w.ingest(t)
 	run := openRun(t, ingest)
 	next := uint64(1)
@@ -129,4 +133,76 @@ func (w *world) operations(t *testing.T, path string, code int) string {
 		t.Errorf("%s answers %d, want %d: %s", path, resp.StatusCode, code, strings.TrimSpace(string(body)))
 	}
 	return string(body)
+}
+
+// TestBackPressure: while the disk hangs, a unary append is refused with a hint
+// once its producer's share of the queue is taken, and a stream is not read any
+// further; when the disk goes on, the stream gets an answer to each of its
+// batches.
+func TestBackPressure(t *testing.T) {
+	var hangs atomic.Bool
+	gate := make(chan struct{})
+	var open sync.Once
+	release := func() { open.Do(func() { close(gate) }) }
+	defer release()
+	w := newWorldOn(t, world{queue: 1 << 20, fs: errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if hangs.Load() && strings.HasSuffix(op.Path, ".log") && (op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData) {
+			<-gate
+		}
+		return nil
+	}))})
+	ingest := w.ingest(t)
+	streaming, single := openRun(t, ingest), openRun(t, ingest)
+	stream, err := ingest.AppendStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const batches, events = 400, 100
+	hangs.Store(true)
+	sent := make(chan error, 1)
+	go func() {
+		for i := range uint64(batches) {
+			if err := stream.Send(&apiv1.AppendStreamRequest{Append: batch(t, streaming, 1+i*events, events)}); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- stream.CloseSend()
+	}()
+
+	for number := uint64(1); ; number += events {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		_, err := ingest.Append(ctx, batch(t, single, number, events))
+		cancel()
+		if err == nil {
+			t.Fatal("answered while the disk hangs")
+		}
+		if status.Code(err) == codes.DeadlineExceeded {
+			continue // it waits in the queue
+		}
+		wantReason(t, err, "BUSY")
+		if wait := retryHint(err); wait < 10*time.Millisecond || wait > 10*time.Second {
+			t.Errorf("to be tried again in %v", wait)
+		}
+		break
+	}
+	admin := apiv1.NewAdminServiceClient(dial(t, w.addresses.Admin, w.tlsOf(t, w.ca, operator, time.Now())))
+	if st, err := admin.GetStatus(t.Context(), &apiv1.GetStatusRequest{}); err != nil || st.GetQueueBytes() > 1<<20 {
+		t.Errorf("%d bytes wait in a queue of 1 MiB, %v", st.GetQueueBytes(), err)
+	}
+
+	hangs.Store(false)
+	release()
+	for i := range uint64(batches) {
+		answer, err := stream.Recv()
+		if err != nil {
+			t.Fatalf("answer %d: %v", i, err)
+		}
+		if answer.GetFirstNumber() != 1+i*events {
+			t.Fatalf("answer %d is of number %d", i, answer.GetFirstNumber())
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
 }

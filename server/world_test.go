@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -43,6 +44,8 @@ type world struct {
 	vkey      string
 	signer    note.Signer
 	disk      func() (free, total uint64, err error) // nil: never low
+	fs        vfs.FS                                 // nil: the system's
+	queue     int64                                  // bytes; 0: the default
 	addresses server.Addresses
 	stop      context.CancelFunc // begins the orderly end
 	ended     chan error         // gets what Run said
@@ -54,11 +57,11 @@ type world struct {
 // newWorld makes a log and serves it; it is stopped at the end of the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldOn(t, nil)
+	return newWorldOn(t, world{})
 }
 
-// newWorldOn is newWorld on a disk that the test measures.
-func newWorldOn(t *testing.T, disk func() (free, total uint64, err error)) *world {
+// newWorldOn is newWorld with the disk, file system and queue of on.
+func newWorldOn(t *testing.T, on world) *world {
 	t.Helper()
 	skey, vkey, err := note.GenerateKey(rand.Reader, "example.com/audit/00000000")
 	if err != nil {
@@ -68,7 +71,7 @@ func newWorldOn(t *testing.T, disk func() (free, total uint64, err error)) *worl
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: disk}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func newWorldOn(t *testing.T, disk func() (free, total uint64, err error)) *worl
 // serve opens the log, making it where it is new, and serves it.
 func (w *world) serve(t *testing.T) {
 	t.Helper()
-	engine, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(w.dir, "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 4 << 20})
+	engine, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(w.dir, "store"), Logger: slog.New(slog.DiscardHandler), MemTableBytes: 4 << 20, FS: w.fs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +97,7 @@ func (w *world) serve(t *testing.T) {
 	if w.wrap != nil {
 		seen = w.wrap(engine)
 	}
-	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics, Disk: w.disk,
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics, Disk: w.disk, QueueBytes: w.queue,
 		Evidence: ledger.FileEvidence(filepath.Join(w.dir, "evidence"))})
 	if err != nil {
 		t.Fatal(err)
