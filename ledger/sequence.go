@@ -136,6 +136,7 @@ func (q *sequencer) sequence(w *work) {
 	}
 }
 
+// refusal says why a work is not sequenced; nil is one of the ledger's own.
 func (q *sequencer) refusal(w *work) error {
 	if q.broken {
 		return ErrOutcomeUnknown
@@ -143,7 +144,8 @@ func (q *sequencer) refusal(w *work) error {
 	if reason := q.l.shutReason(); reason != "" {
 		return &ShutError{reason}
 	}
-	if err := q.l.watched.disk.refusal(w.op == opOwn); err != nil && !q.repeats(w) {
+	own := w == nil || w.op >= opOwn
+	if err := q.l.watched.disk.refusal(own); err != nil && (own || !q.repeats(w)) {
 		return err
 	}
 	return nil
