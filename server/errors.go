@@ -93,8 +93,6 @@ func refusalOf(err error) (refusal, bool) {
 		busy     *ledger.BusyError
 		low      *ledger.DiskLowError
 		fork     *ledger.ForkError
-		unasked  *ledger.QueryError
-		broad    *ledger.TooBroadError
 		carried  interface{ GRPCStatus() *status.Status } // by the transport: a message too large or malformed
 	)
 	switch {
@@ -126,12 +124,6 @@ func refusalOf(err error) (refusal, bool) {
 		return refuse(codes.Unavailable, ReasonOutcomeUnknown), true
 	case errors.As(err, &fork):
 		return refuse(codes.FailedPrecondition, ReasonFork), true
-	case errors.Is(err, ledger.ErrNotFound):
-		return refuse(codes.NotFound, ReasonNotFound), true
-	case errors.As(err, &unasked):
-		return refuse(codes.InvalidArgument, ReasonBadRequest), true
-	case errors.As(err, &broad):
-		return refuse(codes.InvalidArgument, ReasonTooBroad), true
 	case errors.Is(err, identity.ErrExpired):
 		return refuse(codes.Unauthenticated, ReasonExpired), true
 	case errors.As(err, &carried):
@@ -140,6 +132,21 @@ func refusalOf(err error) (refusal, bool) {
 		return refuse(codes.DeadlineExceeded, ReasonOutcomeUnknown), true
 	case errors.Is(err, context.Canceled):
 		return refuse(codes.Canceled, ReasonOutcomeUnknown), true
+	}
+	return refusalOfRead(err)
+}
+
+// refusalOfRead is the part of the table that only reads need.
+func refusalOfRead(err error) (refusal, bool) {
+	var unasked *ledger.QueryError
+	var broad *ledger.TooBroadError
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return refuse(codes.NotFound, ReasonNotFound), true
+	case errors.As(err, &unasked):
+		return refuse(codes.InvalidArgument, ReasonBadRequest), true
+	case errors.As(err, &broad):
+		return refuse(codes.InvalidArgument, ReasonTooBroad), true
 	}
 	return refusal{}, false
 }
