@@ -176,6 +176,7 @@ type Status struct {
 	Origin      string
 	Shut        string // why the log is shut; empty: open
 	FollowerLag uint64 // entries not yet verified from disk
+	IndexLag    uint64 // entries that searches look through in memory or on disk, not in tables of the index
 	Streams     int
 	Runs        int
 	QueueBytes  int64

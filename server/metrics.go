@@ -113,6 +113,7 @@ func (m *Metrics) watchLog(status func() ledger.Status, ready func() (bool, stri
 	gauge("daybook_head_timestamp_seconds", "Log time of the last commit.", func(s ledger.Status) float64 { return float64(s.Head.TimeNS) / 1e9 })
 	gauge("daybook_term", "Term: raised by each open.", func(s ledger.Status) float64 { return float64(s.Head.Term) })
 	gauge("daybook_follower_lag_entries", "Entries not yet verified from disk.", func(s ledger.Status) float64 { return float64(s.FollowerLag) })
+	gauge("daybook_index_lag_entries", "Entries that are in no table of the index yet: searched in memory, up to a chunk of 65,536.", func(s ledger.Status) float64 { return float64(s.IndexLag) })
 	gauge("daybook_queue_bytes", "Bytes that wait to be sequenced.", func(s ledger.Status) float64 { return float64(s.QueueBytes) })
 	gauge("daybook_streams", "Streams of the log.", func(s ledger.Status) float64 { return float64(s.Streams) })
 	gauge("daybook_runs", "Live runs.", func(s ledger.Status) float64 { return float64(s.Runs) })

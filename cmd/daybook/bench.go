@@ -19,6 +19,7 @@ type benchPlan struct {
 	rate                                   float64 // events per second over all producers; 0: closed loop
 	events                                 int     // end after so many; 0: after duration
 	repeat                                 int     // measure so many times
+	searches                               int     // ask so many questions of each kind instead
 	unary, bare                            bool
 }
 
@@ -39,8 +40,8 @@ func (p *benchPlan) validate() error {
 			errs = append(errs, fmt.Errorf("--%s %d: want 1 to %d", c.name, c.v, c.most))
 		}
 	}
-	if p.duration <= 0 || p.rate < 0 || p.events < 0 {
-		errs = append(errs, errors.New("--duration must be positive, --rate and --events not negative"))
+	if p.duration <= 0 || p.rate < 0 || p.events < 0 || p.searches < 0 {
+		errs = append(errs, errors.New("--duration must be positive, --rate, --events and --search not negative"))
 	}
 	return errors.Join(errs...)
 }
@@ -55,6 +56,10 @@ in this process, on as many connections, and the ratio is printed: figures of
 different machines or days do not compare, ratios do. With --repeat the whole is
 done several times and the run of the median rate is printed. Where the operations
 listener is reached, bytes on disk and CPU time of the server are printed too.
+
+With --search it appends nothing, and asks the log so many questions of each kind
+that people ask, made of entries drawn at random; the answers hold up to 100
+entries.
 
 With --soak it goes on for hours and reports what grew: streams in runs that open,
 are taken over and end, single events in runs and without, reads, lists, proofs
@@ -78,6 +83,7 @@ func newBenchCommand() *cobra.Command {
 		Example: `  daybook bench --producers 4 --batch 100 --duration 10s --baseline --repeat 3
   daybook bench --producers 256 --batch 1 --unary --duration 10s
   daybook bench --producers 1 --batch 1 --rate 500 --json
+  daybook bench --search 200
   daybook bench --soak --duration 4h --rate 10000 --report soak.txt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +96,9 @@ func newBenchCommand() *cobra.Command {
 			}
 			if figures != nil {
 				defer figures.Close()
+			}
+			if p.searches > 0 {
+				return p.search(cmd, &conn, asJSON)
 			}
 			if s.on {
 				return s.run(cmd, &conn, &p, figures, asJSON)
@@ -114,6 +123,7 @@ func newBenchCommand() *cobra.Command {
 	f.Float64Var(&p.rate, "rate", 0, "events per second in all; 0: as fast as answers come")
 	f.IntVar(&p.events, "events", 0, "end after so many events in all; 0: after --duration")
 	f.IntVar(&p.repeat, "repeat", 1, "measure so many times and print the median")
+	f.IntVar(&p.searches, "search", 0, "ask so many questions of each kind in place of appending")
 	f.BoolVar(&p.unary, "unary", false, "one call for each batch in place of a stream")
 	f.BoolVar(&p.bare, "baseline", false, "then put the same requests on bare gRPC, and print the ratio")
 	f.StringVar(&operationsAddr, "operations-addr", "", "`host:port` of operations, in place of the profile's")
