@@ -53,6 +53,11 @@ func (l *Ledger) appendOwnEntry(ctx context.Context, e ownEntry) error {
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-w.done: // both were ready: what was appended must not be appended again
+		return w.err
+	default:
 		return context.Cause(ctx)
 	}
 }
