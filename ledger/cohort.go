@@ -22,8 +22,7 @@ type span struct{ lo, hi uint32 }
 type pending struct {
 	head   []byte // batch head, shared
 	body   []byte
-	raw    []byte // entry bytes, once assembled
-	leaf   verify.Hash
+	leaf   verify.Hash // once assembled
 	place  verify.EntryHead
 	event  *verify.EventFields // zero unless an access
 	stream *stream             // the sequencer's
@@ -135,20 +134,10 @@ func (c *cohort) assemble(payload []byte, lo, hi int) []byte {
 	for i := lo; i < hi; i++ {
 		e, start := &c.entries[i], len(payload)
 		payload = verify.AppendEntry(append(payload, 0, 0), e.head, c.place(c.places[i]), e.body)
-		e.raw = payload[start+2 : len(payload) : len(payload)]
 		e.leaf = verify.HashLeafAfter(payload[start+1:])
-		binary.BigEndian.PutUint16(payload[start:], uint16(len(e.raw)))
+		binary.BigEndian.PutUint16(payload[start:], uint16(len(payload)-start-2))
 	}
 	return payload
-}
-
-// rawSize is at least the size of the payload of entries [lo, hi).
-func (c *cohort) rawSize(lo, hi int) int {
-	size := 0
-	for i := lo; i < hi; i++ {
-		size += len(c.entries[i].head) + int(c.places[i].hi-c.places[i].lo) + len(c.entries[i].body) + 16
-	}
-	return size
 }
 
 // A bundle is the incomplete last entry bundle, and under which keys its frames
@@ -162,12 +151,21 @@ type bundle struct {
 // A chunk is the part of a cohort that lies in one entry bundle; the natural
 // unit of parallel work.
 type chunk struct {
-	lo, hi  int    // entries of the cohort
-	payload []byte // of its frame
-	count   int    // entries in the frame: more than its own where it completes a bundle
-	frame   []byte // as it will be stored
-	err     error
+	lo, hi int // entries of the cohort
+	count  int // entries in the frame: more than its own where it completes a bundle
+	*chunkBuffers
+	err error
 }
+
+// chunkBuffers are used again once the chunk is in the store's batch.
+type chunkBuffers struct {
+	payload []byte // of the frame
+	frame   []byte // as it will be stored
+	decoder frame.Decoder
+}
+
+// chunkPool holds *chunkBuffers.
+var chunkPool = sync.Pool{New: func() any { return new(chunkBuffers) }}
 
 // integrate assembles, hashes, compresses and submits the cohort.
 func (q *sequencer) integrate() error {
@@ -236,23 +234,23 @@ func (q *sequencer) pack(c *cohort, k *chunk) {
 	if k.lo == 0 && (c.first+uint64(k.hi))%bundleWidth == 0 {
 		old = &q.bundle
 	}
-	payload := make([]byte, 0, len(old.payload)+c.rawSize(k.lo, k.hi))
-	payload = c.assemble(append(payload, old.payload...), k.lo, k.hi)
-	k.payload, k.count = payload, old.count+k.hi-k.lo
-	k.frame = frame.EncodePayload(nil, payload, k.count)
+	k.chunkBuffers = chunkPool.Get().(*chunkBuffers)
+	k.payload = c.assemble(append(k.payload[:0], old.payload...), k.lo, k.hi)
+	k.count = old.count + k.hi - k.lo
+	k.frame = frame.EncodePayload(k.frame[:0], k.payload, k.count)
 	if old.count > 0 {
-		k.err = checkSwap(k.frame, payload, k.count)
+		k.err = k.checkSwap()
 	}
 }
 
 // checkSwap decodes the frame that replaces a bundle's small ones and compares it
 // with the bytes that were hashed, before the small ones are deleted.
-func checkSwap(coded, payload []byte, count int) error {
-	decoded, err := new(frame.Decoder).Payload(coded)
+func (k *chunk) checkSwap() error {
+	decoded, err := k.decoder.Payload(k.frame)
 	if err != nil {
 		return fmt.Errorf("checking a bundle frame: %w", err)
 	}
-	if n, err := frame.Count(coded); err != nil || n != count || !bytes.Equal(decoded, payload) {
+	if n, err := frame.Count(k.frame); err != nil || n != k.count || !bytes.Equal(decoded, k.payload) {
 		return errors.New("checking a bundle frame: it decodes to other entries")
 	}
 	return nil
@@ -262,6 +260,7 @@ func checkSwap(coded, payload []byte, count int) error {
 // bundle replaces the bundle's small frames, all in the one atomic batch: a
 // crash leaves either them or it.
 func (q *sequencer) storeChunk(c *cohort, k *chunk, batch store.Batch) error {
+	defer chunkPool.Put(k.chunkBuffers)
 	if k.err != nil {
 		return k.err
 	}

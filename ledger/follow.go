@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/daybook-ledger/daybook/ledger/frame"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -31,6 +32,8 @@ type follower struct {
 	lastSnap time.Duration
 
 	indexTried time.Duration // when the index last met a full disk
+	decoder    frame.Decoder
+	coded      []byte // of the frame being hashed
 }
 
 func newFollower(l *Ledger) *follower {
@@ -223,10 +226,10 @@ func (f *follower) adopt(c *cohort) error {
 	}
 	appends := c.appends
 	entry := verify.Entry{Head: appends[0].head}
-	err := f.l.frames.scan(c.first, c.next.Size, func(index uint64, raw []byte) error {
+	err := f.leaves(c.first, c.next.Size, func(index uint64, leaf verify.Hash) error {
 		i := int(index - c.first)
 		e := &c.entries[i]
-		if verify.HashLeaf(raw) != e.leaf {
+		if leaf != e.leaf {
 			return &FaultError{index, "what is on disk has another hash than what was committed"}
 		}
 		if i == appends[0].end {
@@ -251,6 +254,25 @@ func (f *follower) adopt(c *cohort) error {
 		f.replay.frontier, f.replay.time = c.frontier, c.time
 	}
 	return err
+}
+
+// leaves calls fn with the leaf hash of each entry in [lo, hi), from disk.
+func (f *follower) leaves(lo, hi uint64, fn func(index uint64, leaf verify.Hash) error) error {
+	return scanFrames(f.l.engine, lo, hi, func(first uint64, coded []byte) error {
+		f.coded = append(f.coded[:0], coded...) // it is hashed where it lies
+		entries, err := f.decoder.DecodeAfter(f.coded)
+		if err != nil {
+			return &FaultError{first, err.Error()}
+		}
+		for i, after := range entries {
+			if index := first + uint64(i); index >= lo && index < hi {
+				if err := fn(index, verify.HashLeafAfter(after)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // compare checks the root derived from disk against the tree of the log at that

@@ -8,7 +8,8 @@ import (
 // scan calls fn for each entry in [lo, hi), from disk, past the cache. The bytes
 // are valid during the call only.
 func (c *frameCache) scan(lo, hi uint64, fn func(index uint64, raw []byte) error) error {
-	var dec frame.Decoder
+	dec := c.scratch.Get().(*frame.Decoder)
+	defer c.scratch.Put(dec)
 	return scanFrames(c.engine, lo, hi, func(first uint64, coded []byte) error {
 		entries, err := dec.Decode(coded)
 		if err != nil {
