@@ -3,9 +3,11 @@
 package synthetic
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -19,11 +21,22 @@ const variety = 512
 // A Maker makes events of one producer: marshalled beforehand, so that only id
 // and time are written anew. It belongs to one goroutine.
 type Maker struct {
-	templates [][]byte
+	templates []template
 	at        int // next template
 	serial    uint64
 	producer  uint32
+	sources   uint64 // different sources; 0: those of the templates, up to 64
 }
+
+// A template is an event with the places of what differs from one to the next.
+type template struct {
+	body        []byte
+	source      int // of the 12 digits of the source domain
+	correlation int // of the last 8 hex digits of the correlation id
+}
+
+// firstSource is the number that the source domains count up from.
+const firstSource = 100_000_000_000
 
 // The event begins with field 1 (16 bytes of id) and field 2 (time), so that
 // both stand at fixed places.
@@ -37,21 +50,35 @@ func NewMaker(producer int) *Maker {
 	m := &Maker{producer: uint32(producer)}
 	random := rand.New(rand.NewPCG(uint64(producer), 550))
 	for i := range variety {
-		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(event(random, i))
+		e := event(random, i)
+		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
 		if err != nil {
 			panic("marshalling a template: " + err.Error())
 		}
-		m.templates = append(m.templates, body)
+		m.templates = append(m.templates, template{body, bytes.Index(body, []byte(e.Source.Domain)),
+			bytes.Index(body, e.CorrelationId) + len(e.CorrelationId) - 8})
 	}
 	return m
 }
 
+// Spread has the events come from n source domains, each of which reaches up to
+// six targets and is seen from three sides: up to 18 n streams.
+func (m *Maker) Spread(n int) { m.sources = uint64(n) }
+
 // Next returns the bytes of a new event, which says that it occurred now; the
 // caller owns them.
 func (m *Maker) Next() []byte {
-	body := append([]byte(nil), m.templates[m.at]...)
+	t := &m.templates[m.at]
+	body := append([]byte(nil), t.body...)
 	m.at = (m.at + 1) % len(m.templates)
 	m.serial++
+	if m.sources > 0 {
+		strconv.AppendUint(body[t.source:t.source], firstSource+m.serial*0x9e3779b1%m.sources, 10)
+	}
+	const hex = "0123456789abcdef"
+	for i := range 8 {
+		body[t.correlation+i] = hex[m.serial>>(28-4*i)&0xf]
+	}
 	now := time.Now().UnixNano()
 	binary.BigEndian.PutUint32(body[idAt:], m.producer)
 	binary.BigEndian.PutUint64(body[idAt+4:], uint64(now))
@@ -66,7 +93,7 @@ var (
 )
 
 func event(random *rand.Rand, i int) *daybookv1.Event {
-	account := fmt.Sprintf("%012d", 100000000000+random.IntN(64))
+	account := fmt.Sprintf("%012d", firstSource+random.IntN(64))
 	user := fmt.Sprintf("user-%03d", random.IntN(400))
 	operation := actions[random.IntN(len(actions))]
 	readOnly := operation[0] != 'P' && operation[0] != 'A'

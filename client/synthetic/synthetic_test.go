@@ -34,6 +34,22 @@ func TestEventsAreWellFormed(t *testing.T) {
 			ids[string(e.EventId)] = true
 		}
 	}
+	m, sources := synthetic.NewMaker(9), map[string]bool{}
+	m.Spread(300)
+	for range 5000 {
+		body := m.Next()
+		if err := verify.CheckBody(daybookv1.Kind_KIND_ACCESS, body); err != nil {
+			t.Fatal(err)
+		}
+		e, err := verify.ParseEvent(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources[string(e.SourceDomain)] = true
+	}
+	if len(sources) != 300 {
+		t.Errorf("%d source domains, want 300", len(sources))
+	}
 	if mean := total / n; mean < 500 || mean > 700 {
 		t.Errorf("%d bytes a event", mean)
 	}

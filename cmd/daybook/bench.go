@@ -19,6 +19,7 @@ type benchPlan struct {
 	rate                                   float64 // events per second over all producers; 0: closed loop
 	events                                 int     // end after so many; 0: after duration
 	repeat                                 int     // measure so many times
+	sources                                int     // source domains; 0: up to 64
 	searches                               int     // ask so many questions of each kind instead
 	unary, bare                            bool
 }
@@ -40,8 +41,8 @@ func (p *benchPlan) validate() error {
 			errs = append(errs, fmt.Errorf("--%s %d: want 1 to %d", c.name, c.v, c.most))
 		}
 	}
-	if p.duration <= 0 || p.rate < 0 || p.events < 0 || p.searches < 0 {
-		errs = append(errs, errors.New("--duration must be positive, --rate, --events and --search not negative"))
+	if p.duration <= 0 || p.rate < 0 || p.events < 0 || p.searches < 0 || p.sources < 0 {
+		errs = append(errs, errors.New("--duration must be positive, --rate, --events, --sources and --search not negative"))
 	}
 	return errors.Join(errs...)
 }
@@ -123,6 +124,7 @@ func newBenchCommand() *cobra.Command {
 	f.Float64Var(&p.rate, "rate", 0, "events per second in all; 0: as fast as answers come")
 	f.IntVar(&p.events, "events", 0, "end after so many events in all; 0: after --duration")
 	f.IntVar(&p.repeat, "repeat", 1, "measure so many times and print the median")
+	f.IntVar(&p.sources, "sources", 0, "source domains that the events come from, 18 streams each; 0: up to 64")
 	f.IntVar(&p.searches, "search", 0, "ask so many questions of each kind in place of appending")
 	f.BoolVar(&p.unary, "unary", false, "one call for each batch in place of a stream")
 	f.BoolVar(&p.bare, "baseline", false, "then put the same requests on bare gRPC, and print the ratio")

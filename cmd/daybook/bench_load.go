@@ -40,6 +40,9 @@ func (p *benchPlan) run(ctx context.Context, c *client.Client) (*benchResult, er
 	var wg sync.WaitGroup
 	for i := range producers {
 		b := &benchProducer{plan: p, events: synthetic.NewMaker(i), end: began.Add(p.duration), left: -1, due: began}
+		if p.sources > 0 {
+			b.events.Spread(p.sources)
+		}
 		if p.events > 0 {
 			b.left, b.end = (p.events+i)/p.producers, began.Add(24*time.Hour)
 		}
