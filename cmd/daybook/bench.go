@@ -115,6 +115,14 @@ func newBenchCommand() *cobra.Command {
 		},
 	}
 	conn.flags(cmd)
+	p.flags(cmd)
+	cmd.Flags().StringVar(&operationsAddr, "operations-addr", "", "`host:port` of operations, in place of the profile's")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	s.flags(cmd)
+	return cmd
+}
+
+func (p *benchPlan) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&p.producers, "producers", 4, "concurrent producers, each with a run of its own")
 	f.IntVar(&p.batch, "batch", 100, "events in a batch")
@@ -128,10 +136,6 @@ func newBenchCommand() *cobra.Command {
 	f.IntVar(&p.searches, "search", 0, "ask so many questions of each kind in place of appending")
 	f.BoolVar(&p.unary, "unary", false, "one call for each batch in place of a stream")
 	f.BoolVar(&p.bare, "baseline", false, "then put the same requests on bare gRPC, and print the ratio")
-	f.StringVar(&operationsAddr, "operations-addr", "", "`host:port` of operations, in place of the profile's")
-	f.BoolVar(&asJSON, "json", false, "print one JSON object")
-	s.flags(cmd)
-	return cmd
 }
 
 // operations makes a reader of the server's figures.
