@@ -5,7 +5,7 @@ package ledger_test
 // How far apart the tried operations, crashes and flipped bytes are. Around closes
 // there are thousands of operations in four modes: every one would take an hour.
 const (
-	closeFaultStride = 23
+	closeFaultStride = 7
 	faultStride      = 1
 	crashStride      = 1
 	flipStride       = 1
