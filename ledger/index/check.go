@@ -16,31 +16,87 @@ import (
 // where it is an access.
 type EntryReader func(lo, hi uint64, add func(e *verify.Entry, ev *verify.EventFields) error) error
 
-// Check builds the table that holds the entry at an index anew, out of the
-// entries that read gives, and compares it with the stored one, byte by byte; the
-// dictionary must have the values. It returns the index of the first entry after
-// the table, or at itself where that entry is in no table yet. ErrDamaged where
-// the table differs. It needs some 50 MB while it runs.
-func (x *Index) Check(ctx context.Context, at uint64, read EntryReader) (next uint64, err error) {
-	for at < x.Position() {
-		t := x.tableOf(at)
-		err := x.checkTable(ctx, t, read)
-		if x.gone(t) {
-			continue // merged meanwhile
-		}
-		return t.end(), err
-	}
-	return at, nil
+// Checked is what one call of Check went over.
+type Checked struct {
+	First, Next uint64 // the table's entries; both the index asked for where its entry is in no table
+	// Listed counts the rows of the dictionary that came with the table's chunks
+	// in the range asked for.
+	Listed uint64
 }
 
-func (x *Index) checkTable(ctx context.Context, t table, read EntryReader) error {
+// Check builds the table that holds the entry at an index anew, out of the
+// entries that read gives, and compares it with the stored one, byte by byte; the
+// dictionary must have the values: those that the chunks of [at, until) brought are
+// counted. Next is the first entry after the table, or at
+// itself where that entry is in no table yet. ErrDamaged where the table differs;
+// any other error is of read, the store or ctx. It needs some 50 MB while it runs.
+//
+// After the last table CheckDictionary finds the rows that no entry calls for.
+func (x *Index) Check(ctx context.Context, at, until uint64, read EntryReader) (Checked, error) {
+	for at < x.Position() {
+		c := tableCheck{x: x, t: x.tableOf(at), from: at >> x.g.chunk, to: until >> x.g.chunk, read: read}
+		err := c.run(ctx)
+		if x.gone(c.t) && ctx.Err() == nil {
+			continue // merged meanwhile
+		}
+		return Checked{c.t.first, c.t.end(), c.listed}, err
+	}
+	return Checked{First: at, Next: at}, nil
+}
+
+// TableEnd returns the first entry after the table that holds an entry below
+// Position; a merge may put it later.
+func (x *Index) TableEnd(index uint64) uint64 {
+	t := x.tableOf(index)
+	return t.end()
+}
+
+// CheckDictionary compares how many rows of the dictionary came with the chunks
+// before an entry with how many of them Check found there. As each of those is a
+// value of its chunk, and no value's row names a later chunk than one that has it,
+// equal numbers say that every row is right.
+func (x *Index) CheckDictionary(ctx context.Context, before, listed uint64) error {
+	rows, end := uint64(0), before>>x.g.chunk
+	lo := []byte{byte(store.Index), dictionaryLevel}
+	if err := x.engine.Scan(lo, after(lo), func(key, row []byte) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if len(row) != 8 {
+			return fmt.Errorf("%w: row %x of the dictionary has %d bytes", ErrDamaged, key, len(row))
+		}
+		if binary.BigEndian.Uint64(row) < end {
+			rows++
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if rows != listed {
+		return fmt.Errorf("%w: the dictionary has %d values from the chunks before entry %d, the entries give %d", ErrDamaged, rows, before, listed)
+	}
+	return nil
+}
+
+// A tableCheck is the check of one table.
+type tableCheck struct {
+	x      *Index
+	t      table
+	from   uint64 // chunks [from, to) have their rows of the dictionary counted
+	to     uint64
+	read   EntryReader
+	listed uint64
+}
+
+func (k *tableCheck) run(ctx context.Context) error {
+	x, t := k.x, k.t
 	var built memory
 	first := t.first >> x.g.chunk
 	for n := first; n < first+uint64(t.chunks); n++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := x.rebuild(&built, n, read); err != nil {
+		if err := k.rebuild(&built, n); err != nil {
 			return err
 		}
 	}
@@ -57,11 +113,12 @@ func (x *Index) checkTable(ctx context.Context, t table, read EntryReader) error
 
 // rebuild adds the rows of a chunk to built, and looks its values up in the
 // dictionary.
-func (x *Index) rebuild(built *memory, chunk uint64, read EntryReader) error {
+func (k *tableCheck) rebuild(built *memory, chunk uint64) error {
+	x := k.x
 	first := chunk << x.g.chunk
 	t := newTail(first, 1<<x.g.chunk, x.listed, nil)
 	var v Values
-	if err := read(first, first+1<<x.g.chunk, func(e *verify.Entry, ev *verify.EventFields) error {
+	if err := k.read(first, first+1<<x.g.chunk, func(e *verify.Entry, ev *verify.EventFields) error {
 		if err := v.Read(e, ev); err != nil {
 			return err
 		}
@@ -76,16 +133,18 @@ func (x *Index) rebuild(built *memory, chunk uint64, read EntryReader) error {
 	}
 	var b builder
 	b.table(x.g, t, c)(built.add)
-	return x.checkValues(t, c, chunk)
+	return k.checkValues(t, c, chunk)
 }
 
-func (x *Index) checkValues(t *tail, c Chunk, chunk uint64) (err error) {
+func (k *tableCheck) checkValues(t *tail, c Chunk, chunk uint64) (err error) {
+	counted := map[string]bool{} // keys that stand for more than one value
 	for slot, s := range t.seen {
 		if c.unlisted&(1<<slot) != 0 {
 			continue
 		}
 		s.each(func(v []byte) bool {
-			row, missing := x.engine.Get(appendValueKey(nil, textFields[slot], v))
+			key := appendValueKey(nil, textFields[slot], v)
+			row, missing := k.x.engine.Get(key)
 			switch {
 			case errors.Is(missing, store.ErrNotFound):
 				err = fmt.Errorf("%w: %v %q of chunk %d is not in the dictionary", ErrDamaged, textFields[slot], v, chunk)
@@ -93,11 +152,20 @@ func (x *Index) checkValues(t *tail, c Chunk, chunk uint64) (err error) {
 				err = missing
 			case len(row) != 8 || binary.BigEndian.Uint64(row) > chunk:
 				err = fmt.Errorf("%w: %v %q is in chunk %d, the dictionary says %x", ErrDamaged, textFields[slot], v, chunk, row)
+			case binary.BigEndian.Uint64(row) < chunk || chunk < k.from || chunk >= k.to || counted[string(key)]:
+			default:
+				k.listed++
+				if len(v) > maxKeyValue {
+					counted[string(key)] = true
+				}
 			}
 			return err == nil
 		})
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // compare compares the stored table with the rows that were built.

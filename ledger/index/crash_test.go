@@ -123,23 +123,24 @@ func TestCrashAfterEverySync(t *testing.T) {
 // and finds each.
 func TestCheckFindsEveryChange(t *testing.T) {
 	c := newCrashWorld(t)
-	check := func(t *testing.T, change string) error {
+	longer := func(v string) string { return v + "x" }
+	check := func(t *testing.T, changed string, change func(string) string) error {
 		e := openStore(t, vfs.NewMem())
 		var kv []string
 		for _, k := range sorted(c.truth) {
 			v := c.truth[k]
-			if k == change {
-				v += "x"
+			if k == changed {
+				v = change(v)
 			}
 			kv = append(kv, k, v)
 		}
 		load(t, e, kv...)
-		x, err := index.OpenSmall(e, crashChunk, crashMerge, 24)
+		x, err := index.ViewSmall(e, crashChunk, crashMerge, 24)
 		if err != nil {
 			return err
 		}
-		for at := uint64(0); ; {
-			next, err := x.Check(t.Context(), at, func(lo, hi uint64, add func(*verify.Entry, *verify.EventFields) error) error {
+		for at, listed := uint64(0), uint64(0); ; {
+			checked, err := x.Check(t.Context(), at, 1<<40, func(lo, hi uint64, add func(*verify.Entry, *verify.EventFields) error) error {
 				for i := lo; i < hi; i++ {
 					e, ev := c.world[i].entry(t)
 					if err := add(&e, &ev); err != nil {
@@ -151,25 +152,61 @@ func TestCheckFindsEveryChange(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if next == at {
+			if checked.Next == at {
 				if at != 32*9 {
 					t.Errorf("checked up to %d", at)
 				}
-				return nil
+				return x.CheckDictionary(t.Context(), at, listed)
 			}
-			at = next
+			at, listed = checked.Next, listed+checked.Listed
 		}
 	}
-	if err := check(t, ""); err != nil {
+	if err := check(t, "", longer); err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, k := range sorted(c.truth) {
-		if len(k) == 12 && k[9] == 0 || r.IntN(40) > 0 {
-			continue // open refuses a header by its length
+		first := string(make([]byte, 8))
+		listed := k[1] == 0xff && c.truth[k] != first
+		if listed && r.IntN(4) == 0 { // that it is in an earlier chunk makes a search slower alone
+			if err := check(t, k, func(string) string { return first }); !errors.Is(err, index.ErrDamaged) {
+				t.Errorf("value %x said to be of the first chunk: %v", k, err)
+			}
 		}
-		if err := check(t, k); !errors.Is(err, index.ErrDamaged) {
+		if r.IntN(40) > 0 {
+			continue
+		}
+		if err := check(t, k, longer); !errors.Is(err, index.ErrDamaged) {
 			t.Errorf("a change of row %x: %v", k, err)
+		}
+	}
+}
+
+// TestViewOfNoIndex: neither an empty index nor one of another version is there
+// to check, and nothing is changed; one header of another version is damage.
+func TestViewOfNoIndex(t *testing.T) {
+	e := openStore(t, vfs.NewMem())
+	if x, err := index.ViewSmall(e, crashChunk, crashMerge, 24); x != nil || err != nil {
+		t.Errorf("empty: %v, %v", x, err)
+	}
+	c := newCrashWorld(t)
+	for name, headers := range map[string]int{"every header": 1 << 20, "one header": 1} {
+		e := openStore(t, vfs.NewMem())
+		var kv []string
+		for _, k := range sorted(c.truth) {
+			v := c.truth[k]
+			if len(k) == 12 && k[1] != 0xff && k[9] == 0 && headers > 0 {
+				v, headers = "\x01"+v[1:], headers-1
+			}
+			kv = append(kv, k, v)
+		}
+		load(t, e, kv...)
+		x, err := index.ViewSmall(e, crashChunk, crashMerge, 24)
+		if err != nil || (x != nil) != (name == "one header") {
+			t.Errorf("%s of another version: %v, %v", name, x, err)
+		}
+		if len(rows(t, e)) != len(c.truth) {
+			t.Errorf("%s: rows were deleted", name)
 		}
 	}
 }

@@ -8,6 +8,11 @@ func OpenSmall(engine store.Engine, chunk, merge uint, listed int) (*Index, erro
 	return open(engine, geometry{chunk, merge}, listed)
 }
 
+// ViewSmall is View of such an index.
+func ViewSmall(engine store.Engine, chunk, merge uint, listed int) (*Index, error) {
+	return view(engine, geometry{chunk, merge}, listed)
+}
+
 // Merged is how many merged tables there are.
 func (x *Index) Merged() uint64 { return x.merged.Load() }
 

@@ -45,6 +45,53 @@ func open(engine store.Engine, g geometry, listed int) (*Index, error) {
 	return x, nil
 }
 
+// View opens the index in a store for Check alone, and changes nothing. Nil where
+// there is none to check: it is empty, or of another version, which the next Open
+// builds anew. Damaged tables are left for Check to find, but ErrDamaged where
+// keys are there that are of no table.
+func View(engine store.Engine) (*Index, error) {
+	return view(engine, geometry{chunkBits, mergeBits}, maxListed)
+}
+
+func view(engine store.Engine, g geometry, listed int) (*Index, error) {
+	x := &Index{engine: engine, g: g, listed: listed}
+	merged, err := x.count(1)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := x.count(0)
+	if err != nil {
+		return nil, err
+	}
+	chunks = max(chunks, merged<<g.merge)
+	x.merged.Store(merged)
+	x.tail.Store(newTail(chunks<<g.chunk, 0, listed, nil))
+	ours, err := x.ours(chunks)
+	if err != nil || !ours {
+		return nil, err
+	}
+	return x, x.strangers()
+}
+
+// ours tells whether there are tables, of this version: not all that have a
+// header are of another.
+func (x *Index) ours(chunks uint64) (bool, error) {
+	others := false
+	for at := uint64(0); at < chunks<<x.g.chunk; {
+		t := x.tableOf(at)
+		b, err := x.engine.Get(t.headerKey())
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return false, fmt.Errorf("reading %v: %w", t, err)
+		}
+		if len(b) > 0 && b[0] == version {
+			return true, nil
+		}
+		others = others || len(b) > 0
+		at = t.end()
+	}
+	return chunks > 0 && !others, nil
+}
+
 // Remove removes the index from a store: the next Open starts from entry 0.
 // Crash: it is gone, or all there.
 func Remove(engine store.Engine) error {
