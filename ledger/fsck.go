@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/daybook-ledger/daybook/ledger/index"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -19,18 +20,21 @@ type FsckResult struct {
 	Reason        string
 }
 
-// Fsck re-derives every leaf, tile, stream, run and root of the published log
-// while it runs, on every core. progress is called now and then, from the
-// calling goroutine. An error is the context's; what is wrong with the log is in
-// the result.
+// Fsck re-derives every leaf, tile, stream, run, close and root of the published
+// log while it runs, on every core, and then the tables of the search index.
+// progress is called now and then, from the calling goroutine; done begins anew
+// with the index. An error is the context's; what is wrong with the log is in the
+// result.
 func (l *Ledger) Fsck(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
 	h := l.Head()
 	c := newFsck(l.engine, store.Head{Term: h.Term, Size: h.Size, Root: h.Root, TimeNS: h.TimeNS}, l.workers)
+	c.openIndex = func() (*index.Index, error) { return l.index, nil }
 	return c.run(ctx, progress)
 }
 
 // Fsck re-derives everything in a store that no ledger has open, the snapshots
-// included.
+// included, and changes nothing. An index that is behind, or of another version,
+// is no fault: the next open builds the rest.
 func Fsck(ctx context.Context, engine store.Engine, progress func(done, total uint64)) (FsckResult, error) {
 	head, err := engine.Head()
 	if err != nil {
@@ -38,6 +42,7 @@ func Fsck(ctx context.Context, engine store.Engine, progress func(done, total ui
 	}
 	c := newFsck(engine, head, defaultWorkers(0))
 	c.snapshots = true
+	c.openIndex = func() (*index.Index, error) { return index.View(engine) }
 	if err := c.compareAtPosition(); err != nil {
 		return FsckResult{Reason: err.Error()}, nil
 	}
@@ -54,6 +59,7 @@ type fsck struct {
 	snapshots bool            // nobody has the log open: what is derived is compared too
 	position  verify.Frontier // of the snapshots
 	progress  func(done, total uint64)
+	openIndex func() (*index.Index, error) // nil, or of a nil index: it is not checked
 }
 
 func newFsck(engine store.Engine, head store.Head, workers int) *fsck {
@@ -66,6 +72,9 @@ const fsckProgress = 8192
 func (c *fsck) run(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
 	c.progress = progress
 	err := c.checkCloses(ctx)
+	if err == nil {
+		err = c.checkIndex(ctx)
+	}
 	result := FsckResult{Entries: c.replay.frontier.Size, OK: err == nil}
 	if ctx.Err() != nil {
 		return result, context.Cause(ctx)

@@ -29,7 +29,7 @@ func (c *fsck) checkCloses(ctx context.Context) error {
 		return err
 	}
 	again := newFsck(c.engine, c.head, c.workers)
-	again.snapshots, again.progress = c.snapshots, c.progress
+	again.snapshots, again.progress, again.openIndex = c.snapshots, c.progress, c.openIndex
 	if c.snapshots {
 		if err := again.compareAtPosition(); err != nil {
 			return err

@@ -38,10 +38,11 @@ func newFsckCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "fsck --data DIR",
-		Short: "Re-derive every leaf, tile, stream and root of a log",
+		Short: "Re-derive every leaf, tile, stream, close and root of a log",
 		Long: `Read the whole log and compute everything again from the entries' bytes: leaf
-hashes, tiles, stream positions, runs, and the root at every commit. A log that
-is being served is checked through its admin listener, at its present size.`,
+hashes, tiles, stream positions, runs, closes, the root at every commit, and the
+tables of the search index. A log that is being served is checked through its
+admin listener, at its present size.`,
 		Example: `  daybookd fsck --data /srv/daybook
   daybookd fsck --data /srv/daybook --json`,
 		Args: noArgs,
@@ -125,7 +126,8 @@ func (r fsckReport) print(w io.Writer, mark string) error {
 		return err
 	}
 	return fmt.Errorf("the log is damaged at index %d: %s%s\n"+
-		"  safe: the %d entries before it\n  next: stop the server, keep this directory as evidence, and restore the newest backup",
+		"  safe: the %d entries before it\n  next: stop the server, keep this directory as evidence, and restore the newest backup;\n"+
+		"  where the search index alone is damaged, `daybookd reindex` builds it anew",
 		*r.FirstBadIndex, r.Reason, mark, min(*r.FirstBadIndex, r.Entries))
 }
 
@@ -143,6 +145,7 @@ type bar struct {
 	w   io.Writer
 	bar *progressbar.ProgressBar // nil before the first progress, and off a terminal
 	on  bool
+	at  uint64 // last shown
 }
 
 func newBar(w io.Writer) *bar {
@@ -154,6 +157,11 @@ func (b *bar) show(done, total uint64) {
 	if !b.on {
 		return
 	}
+	if done < b.at { // the next phase
+		b.end()
+		b.bar = nil
+	}
+	b.at = done
 	if b.bar == nil {
 		b.bar = progressbar.NewOptions64(int64(total), progressbar.OptionSetWriter(b.w),
 			progressbar.OptionSetDescription("checking"), progressbar.OptionShowCount(), progressbar.OptionShowIts(),

@@ -556,9 +556,10 @@ func (*FsckRequest) Descriptor() ([]byte, []int) {
 // FsckResponse is progress, and last the result.
 type FsckResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Entries checked so far.
+	// Entries checked so far; with the search index, which is compared after the
+	// entries, they begin anew.
 	Entries uint64 `protobuf:"varint,1,opt,name=entries,proto3" json:"entries,omitempty"`
-	// Entries to check.
+	// Entries to check; of the search index, those that it covers.
 	Total uint64 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
 	// The check has ended.
 	Done bool `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
