@@ -35,12 +35,17 @@ const (
 // A pass covers the entries that the follower's newest snapshot covered when it
 // began, and ends there, however the log has grown: then it also compares that
 // snapshot, by a digest taken at its begin. What came later is the next pass's.
+// On the way it compares the stored tables of each close it meets with the close,
+// whose own numbers the tree covers: that they follow from the entries the
+// follower has found once, and fsck finds anew. After the entries come the
+// search index's tables, each built anew from them, at the same rate.
 //
 // A fault does not stop the log: what is damaged is old, refusing new entries
 // would repair nothing and lose what producers report meanwhile, and the tree
 // that is signed was derived from what was committed, not from what is damaged.
-// So it is made loud instead, and the operator decides. From a fault on, the
-// state is in doubt, and the rest of the pass compares leaves with tiles alone.
+// So it is made loud instead, and the operator decides. From a fault in what was
+// committed on, the state is in doubt, and the rest of the pass compares leaves
+// with tiles alone; the index has to wait for a pass without one.
 type scrub struct {
 	l      *Ledger
 	period time.Duration
@@ -50,6 +55,9 @@ type scrub struct {
 	row   *passRow
 	audit *audit // of the pass under way
 	piece *piece
+
+	met   []metClose // in the bundle under way
+	extra uint64     // entries that a step's other work counts for
 
 	due       time.Duration // monotonic: when the next step is
 	saved     time.Duration // monotonic: when the row was saved
@@ -128,19 +136,37 @@ func (s *scrub) next(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.row.position == s.row.target {
-		return s.finish(ctx)
+	switch {
+	case s.row.position < s.row.target:
+		return s.nextBundle(ctx)
+	case s.row.phase == passEntries:
+		return s.endEntries()
+	case s.row.phase == passIndex:
+		return s.nextTable(ctx)
 	}
+	return s.finish(ctx)
+}
+
+// nextBundle takes the next bundle, and waits.
+func (s *scrub) nextBundle(ctx context.Context) error {
 	from := s.row.position
 	s.step()
-	now := s.l.clock.Mono()
-	if s.row.position-s.savedAt >= scrubSaveEntries || now-s.saved >= scrubSaveEvery {
+	if s.row.position-s.savedAt >= scrubSaveEntries || s.l.clock.Mono()-s.saved >= scrubSaveEvery {
 		if err := s.save(); err != nil {
 			return err
 		}
 	}
-	s.due = max(s.due, now-time.Second) + time.Duration(float64(s.row.position-from)/s.rate()*float64(time.Second))
-	if wait := s.due - now; wait >= scrubNap && s.row.position < s.row.target {
+	taken := s.row.position - from + s.extra
+	s.extra = 0
+	return s.pace(ctx, taken)
+}
+
+// pace waits for as long as that many entries may take, but not at the end of
+// the pass's entries.
+func (s *scrub) pace(ctx context.Context, entries uint64) error {
+	now := s.l.clock.Mono()
+	s.due = max(s.due, now-time.Second) + time.Duration(float64(entries)/s.rate()*float64(time.Second))
+	if wait := s.due - now; wait >= scrubNap && (s.row.position < s.row.target || s.row.phase == passIndex) {
 		return s.sleep(ctx, wait)
 	}
 	return nil
@@ -152,7 +178,17 @@ func (s *scrub) next(ctx context.Context) error {
 func (s *scrub) rate() float64 {
 	left := time.Duration(s.row.begin + int64(s.period) - s.l.clock.Wall())
 	left = max(min(left, s.period), s.period/8)
-	return max(float64(s.floor), float64(s.row.target-s.row.position)/left.Seconds())
+	return max(float64(s.floor), float64(s.left())/left.Seconds())
+}
+
+// left is how many entries the pass has still to read; those of the index are
+// read a second time.
+func (s *scrub) left() uint64 {
+	n := s.row.target - s.row.position
+	if tables := min(s.row.target, s.l.index.Position()); tables > s.row.indexed && s.row.phase != passDone && !s.row.broken() {
+		n += tables - s.row.indexed
+	}
+	return n
 }
 
 // nextBegin is the wall time at which the next pass is due.
@@ -169,13 +205,16 @@ func (s *scrub) begin() error {
 		return err
 	}
 	s.row.begin, s.row.position, s.row.faults, s.row.bad = s.l.clock.Wall(), 0, 0, badPlace{}
+	s.row.phase, s.row.indexed, s.row.listed = passEntries, 0, 0
 	target, digest, err := followedSnapshots(s.l.engine)
 	if s.row.target, s.row.snapshots = target, digest; target == 0 {
 		s.row.target = s.l.Head().Size
 	}
 	s.audit = newAudit(s.l.engine, s.row.target, newPassState(s.l.engine))
+	s.audit.hooks = s.closeHooks()
 	s.due = s.l.clock.Mono()
 	if err != nil {
+		s.row.snapshots = verify.Hash{}
 		s.found(snapshotFault(store.Position, s.row.target, err))
 	}
 	return s.save()
@@ -184,6 +223,7 @@ func (s *scrub) begin() error {
 // step takes the next bundle.
 func (s *scrub) step() {
 	p, row := s.piece, s.row
+	s.met = s.met[:0]
 	r := pieceReader{engine: s.l.engine, size: min(row.target, row.position+bundleWidth),
 		take: func() (*piece, error) { return p, nil }, emit: func(*piece) error { return nil }}
 	_ = r.read(row.position) // take and emit do not fail
@@ -233,9 +273,10 @@ func (s *scrub) found(err error) {
 	if errors.As(err, &fault) {
 		bad.index, bad.reason = fault.Index, clip(fault.Reason, maxReason)
 	}
+	broken := s.row.broken()
 	s.faults++
 	s.row.faults++
-	if s.row.faults == 1 {
+	if s.row.faults == 1 || !broken && !bad.table.Derived() {
 		s.row.bad, s.unalerted = bad, true
 	}
 	s.row.standing = s.row.bad

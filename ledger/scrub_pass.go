@@ -50,7 +50,7 @@ func (s *scrub) report() {
 		v.NextNS = s.nextBegin()
 	} else {
 		v.Running, v.Position, v.Target, v.BeganNS = true, r.position, r.target, r.begin
-		v.EndsNS = s.l.clock.Wall() + int64(float64(r.target-r.position)/s.rate()*float64(time.Second))
+		v.EndsNS = s.l.clock.Wall() + int64(float64(s.left())/s.rate()*float64(time.Second))
 	}
 	s.l.verification.Store(v)
 }
@@ -80,7 +80,8 @@ func (s *scrub) load() error {
 		s.l.log.Warn("the state of the background verification does not hold together: its pass begins anew", "error", err)
 		return s.begin()
 	}
-	s.unalerted = s.row.broken()
+	s.audit.hooks = s.closeHooks()
+	s.unalerted = s.row.faults > 0
 	return nil
 }
 
@@ -141,26 +142,16 @@ func (s *scrub) catchUp() (ended bool, err error) {
 
 // learn takes from the entry of a pass that it found what the row forgot.
 func (s *scrub) learn(m *daybookv1.Activity) {
-	if m.Code == verifiedFault && !s.row.broken() {
+	if m.Code == verifiedFault && s.row.faults == 0 {
 		s.row.faults = 1
 		s.row.standing = badPlace{table: store.Frames, reason: clip(m.Detail, maxReason)}
 	}
 }
 
-// finish ends the pass: it compares the snapshots, and leaves the entry that
-// says what came of it. The row is written after the entry is durable; a crash
-// between is found out by catchUp.
+// finish ends the pass: it leaves the entry that says what came of it. The row is
+// written after the entry is durable; a crash between is found out by catchUp.
 func (s *scrub) finish(ctx context.Context) error {
 	row := s.row
-	if !row.broken() {
-		if err := s.save(); err != nil {
-			return err
-		}
-		if err := s.compareSnapshots(); err != nil {
-			s.found(err)
-			return nil // alert first
-		}
-	}
 	end := s.l.clock.Wall()
 	err := s.l.appendOwnEntry(ctx, ownEntry{kind: daybookv1.Kind_KIND_ACTIVITY, body: s.verified(end)})
 	if err = s.unlessShut(ctx, err); err != nil || s.again {
@@ -176,10 +167,11 @@ func (s *scrub) verified(end int64) *daybookv1.Activity {
 	m := &daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_VERIFIED, Actor: "unknown", Method: "background verification",
 		Count: row.target, FirstNs: row.begin, LastNs: end, Code: verifiedOK}
 	m.Detail = fmt.Sprintf("entries 0..%d re-derived from disk in %v", row.target-1, time.Duration(end-row.begin).Round(time.Millisecond))
-	if row.broken() {
+	if row.faults > 0 {
 		m.Code = verifiedFault
 		m.Detail += fmt.Sprintf("; %d faults, the first bad index is %d, in %s: %s", row.faults, row.bad.index, tableName(row.bad.table), row.bad.reason)
-	} else {
+	}
+	if !row.broken() {
 		m.Detail += fmt.Sprintf("; root %x", s.audit.replay.frontier.Root())
 	}
 	m.Detail = clip(m.Detail, 4096)
@@ -207,9 +199,10 @@ func (s *scrub) compareSnapshots() error {
 func (s *scrub) ended(at int64) error {
 	row := s.row
 	row.last = passResult{begin: row.begin, end: at, entries: row.target, faults: row.faults}
-	if !row.broken() {
+	if row.faults == 0 {
 		row.standing = badPlace{}
 	}
+	row.phase, row.indexed, row.listed = passEntries, 0, 0
 	row.target, row.position, row.faults, row.bad, row.front, row.levels = 0, 0, 0, badPlace{}, nil, [8][]verify.Hash{}
 	s.audit, s.unalerted = nil, false
 	if err := s.save(); err != nil {

@@ -46,6 +46,10 @@ func tableName(t store.Table) string {
 		return "commits"
 	case store.Position, store.Runs, store.Streams:
 		return "snapshots"
+	case store.Index:
+		return "index"
+	case store.Closes:
+		return "closes"
 	}
 	return "frames"
 }
@@ -58,12 +62,15 @@ type passRow struct {
 	snapshots verify.Hash // digest of the snapshots at target; zero: there were none
 	position  uint64      // entries done: at a bundle's start, or target
 	size      uint64      // of the log when the row was written
-	faults    uint64      // found in the pass
-	bad       badPlace    // the first of them by index; only with faults
-	front     []byte      // frontier at position; empty after a fault, when leaves alone are compared
-	time      int64       // log time of the last entry before position
-	covered   uint64      // size of the newest commit up to position
-	term      uint64      // of that commit
+	phase     passPhase
+	indexed   uint64   // first entry of the index's next table
+	listed    uint64   // values that its tables before brought to the dictionary, or unlisted
+	faults    uint64   // found in the pass
+	bad       badPlace // the first of them, or the first that was not in a derived table; only with faults
+	front     []byte   // frontier at position; empty where the pass is broken
+	time      int64    // log time of the last entry before position
+	covered   uint64   // size of the newest commit up to position
+	term      uint64   // of that commit
 	levels    [8][]verify.Hash
 
 	last     passResult
@@ -84,11 +91,20 @@ type alertMark struct {
 	at int64 // UTC nanoseconds
 }
 
-const passRowVersion = 1
+// A passPhase is what a pass is at.
+type passPhase uint64
+
+const (
+	passEntries passPhase = iota // entries, and all that is compared on the way and at their end
+	passIndex                    // tables of the index
+	passDone
+)
+
+const passRowVersion = 2
 
 func (r *passRow) bytes() []byte {
 	b := []byte{passRowVersion}
-	for _, v := range []uint64{uint64(r.begin), r.target, r.position, r.size, r.faults, uint64(r.time), r.covered, r.term,
+	for _, v := range []uint64{uint64(r.begin), r.target, r.position, r.size, uint64(r.phase), r.indexed, r.listed, r.faults, uint64(r.time), r.covered, r.term,
 		uint64(r.last.begin), uint64(r.last.end), r.last.entries, r.last.faults} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
@@ -143,11 +159,12 @@ func parsePassRow(b []byte) (*passRow, error) {
 		return nil, errPassRow
 	}
 	r := new(passRow)
-	var begin, time, lastBegin, lastEnd uint64
-	for _, v := range []*uint64{&begin, &r.target, &r.position, &r.size, &r.faults, &time, &r.covered, &r.term,
+	var begin, phase, time, lastBegin, lastEnd uint64
+	for _, v := range []*uint64{&begin, &r.target, &r.position, &r.size, &phase, &r.indexed, &r.listed, &r.faults, &time, &r.covered, &r.term,
 		&lastBegin, &lastEnd, &r.last.entries, &r.last.faults} {
 		*v = in.u64()
 	}
+	r.phase = passPhase(phase)
 	r.begin, r.time, r.last.begin, r.last.end = int64(begin), int64(time), int64(lastBegin), int64(lastEnd)
 	copy(r.snapshots[:], in.take(32))
 	for _, bad := range []*badPlace{&r.bad, &r.standing} {
@@ -172,7 +189,7 @@ func parsePassRow(b []byte) (*passRow, error) {
 		}
 		r.alerts = append(r.alerts, alertMark{verify.Hash(in.take(32)), int64(in.u64())})
 	}
-	if in.bad || len(in.b) != 0 || r.position > r.target {
+	if in.bad || len(in.b) != 0 || r.position > r.target || r.phase > passDone || r.phase > passEntries && r.position < r.target {
 		return nil, errPassRow
 	}
 	return r, nil
@@ -214,8 +231,9 @@ func (r *passRow) restore(engine store.Engine) (*audit, error) {
 	return a, nil
 }
 
-// broken: the pass has met a fault, and compares leaves alone from there on.
-func (r *passRow) broken() bool { return r.faults > 0 }
+// broken: the pass has met a fault in what is committed, and compares leaves
+// alone from there on. What is derived and damaged puts nothing else in doubt.
+func (r *passRow) broken() bool { return r.faults > 0 && !r.bad.table.Derived() }
 
 // take notes where an audit stands.
 func (r *passRow) take(a *audit) {

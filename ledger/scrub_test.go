@@ -51,6 +51,7 @@ func (c *verifyClock) allow(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.limit += d
+	c.waiting = false
 	close(c.raised)
 	c.raised = make(chan struct{})
 }
