@@ -171,7 +171,9 @@ func (s *scrub) verified(end int64) *daybookv1.Activity {
 		m.Code = verifiedFault
 		m.Detail += fmt.Sprintf("; %d faults, the first bad index is %d, in %s: %s", row.faults, row.bad.index, tableName(row.bad.table), row.bad.reason)
 	}
-	if !row.broken() {
+	if row.broken() {
+		m.Detail += "; from it on leaves alone were compared, and not the index"
+	} else {
 		m.Detail += fmt.Sprintf("; root %x", s.audit.replay.frontier.Root())
 	}
 	m.Detail = clip(m.Detail, 4096)
