@@ -34,15 +34,16 @@ type TooBroadError = index.TooBroadError
 // A ListPage is one page of a list.
 type ListPage struct {
 	Indexes []uint64
+	Entries [][]byte // the bytes of each; shared, not to be modified
 	// Next continues the list: give it as from. More says that there may be more.
 	Next uint64
 	More bool
 }
 
-// List returns the indexes of the entries below size that match, at most limit,
-// starting at from: the next index to look at when ascending, one past it when
-// descending (size for the first page). The answer is complete: it waits for
-// the follower where that is behind.
+// List returns the entries below size that match, at most limit and some
+// megabytes, starting at from: the next index to look at when ascending, one past
+// it when descending (size for the first page). The answer is complete: it waits
+// for the follower where that is behind.
 func (l *Ledger) List(ctx context.Context, f ListFilter, size, from uint64, limit int) (ListPage, error) {
 	if size > l.Head().Size || from > size {
 		return ListPage{}, ErrNotFound
@@ -59,35 +60,20 @@ func (l *Ledger) List(ctx context.Context, f ListFilter, size, from uint64, limi
 		page.Next = hi
 	}
 	where := f.matches()
-	m := matcher{l: l, f: &f, where: where}
+	ls := lister{l: l, f: &f, where: where, limit: limit, page: &page}
 	seen := 0
-	var inner error
 	query := index.Query{Matches: where, OccurredFrom: f.OccurredFrom, OccurredUntil: f.OccurredUntil}
 	err = l.index.Search(ctx, query, lo, hi, !f.Ascending, func(i uint64) bool {
 		if seen++; seen%bundleWidth == 0 && ctx.Err() != nil {
-			inner = context.Cause(ctx)
+			ls.err = context.Cause(ctx)
 			return false
 		}
-		ok, err := m.matches(i)
-		if err != nil {
-			inner = err
-			return false
-		}
-		if !ok {
-			return true
-		}
-		if len(page.Indexes) == limit {
-			page.More = true
-			return false
-		}
-		page.Indexes = append(page.Indexes, i)
-		page.Next = i
-		if f.Ascending {
-			page.Next = i + 1
-		}
-		return true
+		return ls.add(i)
 	})
-	return page, errors.Join(err, inner)
+	if err == nil {
+		ls.flush()
+	}
+	return page, errors.Join(err, ls.err)
 }
 
 // window returns the range of indexes to look through.
@@ -126,34 +112,6 @@ func (f *ListFilter) matches() []Match {
 		where = append(where, Match{Field: index.Kind, Number: uint64(f.Kind)})
 	}
 	return where
-}
-
-// A matcher compares candidates with a filter: the index knows hashes only.
-type matcher struct {
-	l      *Ledger
-	f      *ListFilter
-	where  []Match
-	values index.Values
-}
-
-func (m *matcher) matches(at uint64) (bool, error) {
-	raw, err := m.l.frames.entry(at)
-	if err != nil {
-		return false, err
-	}
-	e, ev, _, err := parseAt(at, raw)
-	if err != nil {
-		return false, err
-	}
-	if err := m.values.Read(&e, &ev); err != nil {
-		return false, &FaultError{at, err.Error()}
-	}
-	for i := range m.where {
-		if !m.values.Holds(&m.where[i]) {
-			return false, nil
-		}
-	}
-	return m.values.Occurred(m.f.OccurredFrom, m.f.OccurredUntil), nil
 }
 
 // Values returns the values of an indexed field that begin with a prefix,

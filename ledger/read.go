@@ -151,26 +151,46 @@ func (l *Ledger) event(at uint64) (verify.EventFields, bool, error) {
 }
 
 // SizeAtTime returns the size of the log before the first entry logged at or
-// after a time: the commits' times never go back, so it is a binary search.
+// after a time: a binary search over the commits, whose times never go back.
 func (l *Ledger) SizeAtTime(_ context.Context, timeNS int64) (uint64, error) {
 	h := l.Head()
 	if timeNS > h.TimeNS {
 		return h.Size, nil
 	}
-	lo, hi := uint64(0), h.Size // entry lo-1 is before, entry hi is not
+	lo, hi := uint64(0), h.Size // the commit of size lo is before; no later one up to hi is known to be
 	for lo < hi {
-		mid := lo + (hi-lo)/2
-		at, err := l.logTime(mid)
-		if err != nil {
-			return 0, err
+		mid := lo + (hi-lo+1)/2
+		c, found, err := l.commitIn(lo+1, mid, l.engine.ScanReverse)
+		if err == nil && !found {
+			if c, found, err = l.commitIn(mid+1, hi, l.engine.Scan); !found || c.TimeNS >= timeNS {
+				return lo, err // there is none between
+			}
 		}
-		if at < timeNS {
-			lo = mid + 1
-		} else {
-			hi = mid
+		switch {
+		case err != nil:
+			return 0, err
+		case c.TimeNS < timeNS:
+			lo = c.Size
+		default:
+			hi = c.Size - 1
 		}
 	}
 	return lo, nil
+}
+
+// commitIn returns the first commit that a scan meets with a size in [lo, hi].
+func (l *Ledger) commitIn(lo, hi uint64, scan func(lo, hi []byte, fn func(key, value []byte) error) error) (c store.Head, found bool, err error) {
+	err = scan(store.Commits.Key(lo), store.Commits.Key(hi+1), func(key, value []byte) error {
+		size, err := store.Commits.ParseKey(key)
+		if err == nil {
+			c, err = parseCommitRow(size, value)
+		}
+		if found = err == nil; !found {
+			return err
+		}
+		return store.ErrStop
+	})
+	return c, found, err
 }
 
 // Node returns the hash of a complete node of the published tree: leaves
