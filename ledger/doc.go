@@ -28,7 +28,10 @@
 //   - one-alert: an alert stands once in the log for each id; a silence past a
 //     run's limit has one, before the run's next entry.
 //   - derived: runs, streams, postings are functions of the entries; replay is
-//     the one code path that derives them, for open, follower and fsck.
+//     the one code path that derives them from bytes, for open, follower, fsck and
+//     the background verification. The follower takes over what the sequencer
+//     derived of an entry only where the bytes on disk have the hash that was
+//     integrated.
 //   - poisoned: the first failed commit ends the process; what was submitted is
 //     then a prefix that holds all that was acknowledged.
 //   - closed-once: every UTC day has one close, or one part after the other; the

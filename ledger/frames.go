@@ -48,7 +48,7 @@ func scanFrames(engine store.Engine, lo, hi uint64, fn func(first uint64, coded 
 				return err
 			}
 		}
-		if s.next == before {
+		if s.next == before && !s.stopped {
 			return &FaultError{s.next, "no frame holds the entry"}
 		}
 	}

@@ -28,8 +28,9 @@ func late(p daybookv1.Provenance, occurred, logged int64) bool {
 }
 
 // A replay derives state from entries, in order, and refuses any entry that
-// the ledger could not have written there: the one code path by which open,
-// follower and fsck read the log. Owned by one goroutine.
+// the ledger could not have written there: the one code path by which open, fsck
+// and the background verification read the log, and the follower what was not
+// handed over to it. Owned by one goroutine.
 type replay struct {
 	state    *state
 	frontier verify.Frontier
