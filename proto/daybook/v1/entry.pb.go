@@ -203,8 +203,10 @@ func (Kind) EnumDescriptor() ([]byte, []int) {
 	return file_daybook_v1_entry_proto_rawDescGZIP(), []int{1}
 }
 
-// Verdict is the ledger's own judgement of an access, in the order in which
-// they are tried: the first that holds. Permanent.
+// Verdict is the ledger's own judgement of an access. The rules try them in a
+// fixed order, and the first that holds is it: internal, denied, unmapped,
+// forbidden, undeclared, expired, late-unverified, unproven-source,
+// self-approved, revoked, approved-after, not-approved, authorized. Permanent.
 type Verdict int32
 
 const (

@@ -170,7 +170,10 @@ type EntryView struct {
 	//	*EntryView_Release
 	//	*EntryView_Disposal
 	//	*EntryView_Part
-	Body          isEntryView_Body `protobuf_oneof:"body"`
+	Body isEntryView_Body `protobuf_oneof:"body"`
+	// Why an access has its verdict; absent for other kinds, and where no map was in
+	// force.
+	Judgement     *Judgement `protobuf:"bytes,25,opt,name=judgement,proto3" json:"judgement,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -416,6 +419,13 @@ func (x *EntryView) GetPart() *v1.Part {
 		if x, ok := x.Body.(*EntryView_Part); ok {
 			return x.Part
 		}
+	}
+	return nil
+}
+
+func (x *EntryView) GetJudgement() *Judgement {
+	if x != nil {
+		return x.Judgement
 	}
 	return nil
 }
@@ -855,7 +865,21 @@ type ListEntriesRequest struct {
 	// Type of an alert.
 	AlertType v1.AlertType `protobuf:"varint,38,opt,name=alert_type,json=alertType,proto3,enum=daybook.v1.AlertType" json:"alert_type,omitempty"`
 	// Late accesses only.
-	Late          bool `protobuf:"varint,39,opt,name=late,proto3" json:"late,omitempty"`
+	Late bool `protobuf:"varint,39,opt,name=late,proto3" json:"late,omitempty"`
+	// Flow that declares the access, by id, under the map in force for the entry.
+	Flow string `protobuf:"bytes,40,opt,name=flow,proto3" json:"flow,omitempty"`
+	// Tier of the source domain, under the map in force for the entry.
+	SourceTier v1.Tier `protobuf:"varint,41,opt,name=source_tier,json=sourceTier,proto3,enum=daybook.v1.Tier" json:"source_tier,omitempty"`
+	// Tier of the target domain.
+	TargetTier v1.Tier `protobuf:"varint,42,opt,name=target_tier,json=targetTier,proto3,enum=daybook.v1.Tier" json:"target_tier,omitempty"`
+	// Function of the source domain.
+	SourceFunction string `protobuf:"bytes,43,opt,name=source_function,json=sourceFunction,proto3" json:"source_function,omitempty"`
+	// Function of the target domain.
+	TargetFunction string `protobuf:"bytes,44,opt,name=target_function,json=targetFunction,proto3" json:"target_function,omitempty"`
+	// Owner of the source domain.
+	SourceOwner string `protobuf:"bytes,45,opt,name=source_owner,json=sourceOwner,proto3" json:"source_owner,omitempty"`
+	// Owner of the target domain.
+	TargetOwner   string `protobuf:"bytes,46,opt,name=target_owner,json=targetOwner,proto3" json:"target_owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1161,6 +1185,55 @@ func (x *ListEntriesRequest) GetLate() bool {
 		return x.Late
 	}
 	return false
+}
+
+func (x *ListEntriesRequest) GetFlow() string {
+	if x != nil {
+		return x.Flow
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetSourceTier() v1.Tier {
+	if x != nil {
+		return x.SourceTier
+	}
+	return v1.Tier(0)
+}
+
+func (x *ListEntriesRequest) GetTargetTier() v1.Tier {
+	if x != nil {
+		return x.TargetTier
+	}
+	return v1.Tier(0)
+}
+
+func (x *ListEntriesRequest) GetSourceFunction() string {
+	if x != nil {
+		return x.SourceFunction
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetTargetFunction() string {
+	if x != nil {
+		return x.TargetFunction
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetSourceOwner() string {
+	if x != nil {
+		return x.SourceOwner
+	}
+	return ""
+}
+
+func (x *ListEntriesRequest) GetTargetOwner() string {
+	if x != nil {
+		return x.TargetOwner
+	}
+	return ""
 }
 
 // ListEntriesResponse is one page.
@@ -3416,7 +3489,7 @@ var File_daybook_api_v1_query_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\n" +
-	"\x1adaybook/api/v1/query.proto\x12\x0edaybook.api.v1\x1a\x16daybook/v1/close.proto\x1a\x16daybook/v1/entry.proto\x1a\x16daybook/v1/event.proto\x1a\x1bdaybook/v1/governance.proto\x1a\x14daybook/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa2\t\n" +
+	"\x1adaybook/api/v1/query.proto\x12\x0edaybook.api.v1\x1a\x1fdaybook/api/v1/governance.proto\x1a\x16daybook/v1/close.proto\x1a\x1adaybook/v1/domainmap.proto\x1a\x16daybook/v1/entry.proto\x1a\x16daybook/v1/event.proto\x1a\x1bdaybook/v1/governance.proto\x1a\x14daybook/v1/run.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdb\t\n" +
 	"\tEntryView\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x14\n" +
 	"\x05entry\x18\x02 \x01(\fR\x05entry\x12)\n" +
@@ -3449,7 +3522,8 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x04hold\x18\x15 \x01(\v2\x10.daybook.v1.HoldH\x00R\x04hold\x12/\n" +
 	"\arelease\x18\x16 \x01(\v2\x13.daybook.v1.ReleaseH\x00R\arelease\x122\n" +
 	"\bdisposal\x18\x17 \x01(\v2\x14.daybook.v1.DisposalH\x00R\bdisposal\x12&\n" +
-	"\x04part\x18\x18 \x01(\v2\x10.daybook.v1.PartH\x00R\x04partB\x06\n" +
+	"\x04part\x18\x18 \x01(\v2\x10.daybook.v1.PartH\x00R\x04part\x127\n" +
+	"\tjudgement\x18\x19 \x01(\v2\x19.daybook.api.v1.JudgementR\tjudgementB\x06\n" +
 	"\x04body\"D\n" +
 	"\x0fGetEntryRequest\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1b\n" +
@@ -3463,7 +3537,7 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x0fGetEventRequest\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\"N\n" +
 	"\x10GetEventResponse\x12:\n" +
-	"\aentries\x18\x01 \x03(\v2 .daybook.api.v1.GetEntryResponseR\aentries\"\xec\v\n" +
+	"\aentries\x18\x01 \x03(\v2 .daybook.api.v1.GetEntryResponseR\aentries\"\xfe\r\n" +
 	"\x12ListEntriesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12$\n" +
@@ -3509,7 +3583,16 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\fsource_proof\x18% \x01(\x0e2\x17.daybook.v1.SourceProofR\vsourceProof\x124\n" +
 	"\n" +
 	"alert_type\x18& \x01(\x0e2\x15.daybook.v1.AlertTypeR\talertType\x12\x12\n" +
-	"\x04late\x18' \x01(\bR\x04late\"\x8f\x01\n" +
+	"\x04late\x18' \x01(\bR\x04late\x12\x12\n" +
+	"\x04flow\x18( \x01(\tR\x04flow\x121\n" +
+	"\vsource_tier\x18) \x01(\x0e2\x10.daybook.v1.TierR\n" +
+	"sourceTier\x121\n" +
+	"\vtarget_tier\x18* \x01(\x0e2\x10.daybook.v1.TierR\n" +
+	"targetTier\x12'\n" +
+	"\x0fsource_function\x18+ \x01(\tR\x0esourceFunction\x12'\n" +
+	"\x0ftarget_function\x18, \x01(\tR\x0etargetFunction\x12!\n" +
+	"\fsource_owner\x18- \x01(\tR\vsourceOwner\x12!\n" +
+	"\ftarget_owner\x18. \x01(\tR\vtargetOwner\"\x8f\x01\n" +
 	"\x13ListEntriesResponse\x123\n" +
 	"\aentries\x18\x01 \x03(\v2\x19.daybook.api.v1.EntryViewR\aentries\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1b\n" +
@@ -3790,18 +3873,20 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*v1.Release)(nil),                  // 59: daybook.v1.Release
 	(*v1.Disposal)(nil),                 // 60: daybook.v1.Disposal
 	(*v1.Part)(nil),                     // 61: daybook.v1.Part
-	(v1.Kind)(0),                        // 62: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 63: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 64: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 65: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 66: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 67: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 68: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 69: daybook.v1.AlertType
-	(v1.Side)(0),                        // 70: daybook.v1.Side
-	(v1.Provenance)(0),                  // 71: daybook.v1.Provenance
-	(*v1.Import)(nil),                   // 72: daybook.v1.Import
-	(*durationpb.Duration)(nil),         // 73: google.protobuf.Duration
+	(*Judgement)(nil),                   // 62: daybook.api.v1.Judgement
+	(v1.Kind)(0),                        // 63: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 64: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 65: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 66: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 67: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 68: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 69: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 70: daybook.v1.AlertType
+	(v1.Tier)(0),                        // 71: daybook.v1.Tier
+	(v1.Side)(0),                        // 72: daybook.v1.Side
+	(v1.Provenance)(0),                  // 73: daybook.v1.Provenance
+	(*v1.Import)(nil),                   // 74: daybook.v1.Import
+	(*durationpb.Duration)(nil),         // 75: google.protobuf.Duration
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
 	40, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
@@ -3826,83 +3911,86 @@ var file_daybook_api_v1_query_proto_depIdxs = []int32{
 	59, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
 	60, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
 	61, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	2,  // 22: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
-	4,  // 23: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	62, // 24: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	63, // 25: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	63, // 26: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	63, // 27: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	63, // 28: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	64, // 29: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	65, // 30: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	66, // 31: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	67, // 32: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	68, // 33: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	69, // 34: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	2,  // 35: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	63, // 36: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	17, // 37: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	18, // 38: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	21, // 39: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	24, // 40: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
-	54, // 41: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
-	4,  // 42: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 43: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
-	29, // 44: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
-	30, // 45: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
-	31, // 46: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
-	62, // 47: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
-	70, // 48: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
-	30, // 49: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
-	31, // 50: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
-	4,  // 51: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 52: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
-	29, // 53: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
-	29, // 54: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
-	29, // 55: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
-	1,  // 56: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
-	38, // 57: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
-	38, // 58: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
-	71, // 59: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
-	72, // 60: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
-	63, // 61: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
-	63, // 62: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
-	39, // 63: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
-	39, // 64: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
-	73, // 65: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
-	3,  // 66: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	5,  // 67: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	7,  // 68: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	9,  // 69: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	11, // 70: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	13, // 71: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	15, // 72: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	19, // 73: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	22, // 74: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
-	25, // 75: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
-	27, // 76: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
-	32, // 77: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
-	34, // 78: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
-	36, // 79: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
-	4,  // 80: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	6,  // 81: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	8,  // 82: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	10, // 83: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	12, // 84: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	14, // 85: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	16, // 86: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	20, // 87: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	23, // 88: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
-	26, // 89: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
-	28, // 90: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
-	33, // 91: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
-	35, // 92: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
-	37, // 93: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
-	80, // [80:94] is the sub-list for method output_type
-	66, // [66:80] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	62, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
+	2,  // 23: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
+	4,  // 24: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
+	63, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	64, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	64, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	64, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	64, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	65, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	66, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	67, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	68, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	69, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	70, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	71, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
+	71, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
+	2,  // 38: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
+	64, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	17, // 40: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	18, // 41: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	21, // 42: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	24, // 43: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
+	54, // 44: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	4,  // 45: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 46: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
+	29, // 47: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
+	30, // 48: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
+	31, // 49: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
+	63, // 50: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	72, // 51: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	30, // 52: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
+	31, // 53: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
+	4,  // 54: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 55: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
+	29, // 56: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
+	29, // 57: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
+	29, // 58: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
+	1,  // 59: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
+	38, // 60: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
+	38, // 61: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
+	73, // 62: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
+	74, // 63: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
+	64, // 64: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
+	64, // 65: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
+	39, // 66: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
+	39, // 67: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
+	75, // 68: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
+	3,  // 69: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	5,  // 70: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	7,  // 71: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	9,  // 72: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	11, // 73: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	13, // 74: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	15, // 75: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	19, // 76: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	22, // 77: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	25, // 78: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	27, // 79: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	32, // 80: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	34, // 81: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
+	36, // 82: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
+	4,  // 83: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	6,  // 84: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	8,  // 85: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	10, // 86: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	12, // 87: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	14, // 88: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	16, // 89: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	20, // 90: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	23, // 91: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	26, // 92: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	28, // 93: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	33, // 94: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	35, // 95: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
+	37, // 96: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
+	83, // [83:97] is the sub-list for method output_type
+	69, // [69:83] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -3910,6 +3998,7 @@ func file_daybook_api_v1_query_proto_init() {
 	if File_daybook_api_v1_query_proto != nil {
 		return
 	}
+	file_daybook_api_v1_governance_proto_init()
 	file_daybook_api_v1_query_proto_msgTypes[0].OneofWrappers = []any{
 		(*EntryView_Event)(nil),
 		(*EntryView_Declined)(nil),
