@@ -11,6 +11,7 @@ import (
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
 // An admitted item has passed every check that needs no state. What it names
@@ -25,9 +26,10 @@ type admitted struct {
 	openings       []Opening
 }
 
-// admit checks a batch in the caller's goroutine. The error names the first bad
+// admit checks a batch in the caller's goroutine, and resolves its domains under
+// v, the map in force; nil: none. The error names the first bad
 // number.
-func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, error) {
+func admit(producer Producer, first uint64, items []Item, v *domains.Version) ([]admitted, int64, error) {
 	if len(items) == 0 {
 		return nil, 0, &RefusedError{Number: first, Field: "items", Reason: "missing"}
 	}
@@ -48,7 +50,7 @@ func admit(producer Producer, first uint64, items []Item) ([]admitted, int64, er
 		if size > verify.MaxBatchBytes {
 			return nil, 0, ErrBatchTooLarge
 		}
-		if err := out[i].admit(&items[i], number, domain, known); err != nil {
+		if err := out[i].admit(&items[i], number, domain, known, v); err != nil {
 			return nil, 0, refuse(number, items[i].Body, err)
 		}
 		if out[i].last < number || out[i].last == ^uint64(0) {
@@ -108,7 +110,7 @@ func producerDomain(id string) string {
 	return verify.CanonicalDomain([]byte(domain))
 }
 
-func (a *admitted) admit(item *Item, number uint64, domain string, known names) error {
+func (a *admitted) admit(item *Item, number uint64, domain string, known names, v *domains.Version) error {
 	a.kind, a.body, a.number, a.last, a.openings = item.Kind, item.Body, number, number, item.Openings
 	if a.kind == daybookv1.Kind_KIND_UNSPECIFIED {
 		a.kind = daybookv1.Kind_KIND_ACCESS
@@ -119,7 +121,7 @@ func (a *admitted) admit(item *Item, number uint64, domain string, known names) 
 	a.sum = sha256.Sum256(a.body)
 	switch a.kind {
 	case daybookv1.Kind_KIND_ACCESS:
-		return a.admitEvent(known)
+		return a.admitEvent(known, v)
 	case daybookv1.Kind_KIND_DECLINED:
 		a.source = domain
 		return a.admitDeclined()
@@ -131,12 +133,16 @@ func (a *admitted) admit(item *Item, number uint64, domain string, known names) 
 	}
 }
 
-func (a *admitted) admitEvent(known names) error {
+func (a *admitted) admitEvent(known names, v *domains.Version) error {
 	var err error
 	if a.event, err = verify.ParseEvent(a.body); err != nil {
 		return err
 	}
-	a.source, a.target = known.canonical(a.event.SourceDomain), known.canonical(a.event.TargetDomain)
+	if v != nil {
+		a.resolve(v)
+	} else {
+		a.source, a.target = known.canonical(a.event.SourceDomain), known.canonical(a.event.TargetDomain)
+	}
 	if a.event.Sealed == 0 && len(a.openings) == 0 {
 		return nil
 	}
@@ -201,7 +207,8 @@ func (a *admitted) admitGap() error {
 
 // refuse makes the typed error, with a ready Declined for the producer.
 func refuse(number uint64, body []byte, cause error) error {
-	e := &RefusedError{Number: number, Reason: cause.Error()}
+	e := &RefusedError{Number: number, Reason: cause.Error(), Cause: cause}
+	var speak *domains.SpeakError
 	var field *verify.FieldError
 	var grammar *verify.GrammarError
 	switch {
@@ -209,6 +216,8 @@ func refuse(number uint64, body []byte, cause error) error {
 		e.Field, e.Limit, e.Reason = field.Field, field.Limit, field.Reason
 	case errors.As(cause, &grammar):
 		e.Field, e.Reason = grammar.Field, grammar.Reason
+	case errors.As(cause, &speak):
+		e.Field = "source.domain"
 	}
 	sum := sha256.Sum256(body)
 	declined, err := proto.MarshalOptions{Deterministic: true}.Marshal(&daybookv1.Declined{

@@ -25,7 +25,7 @@ func TestAdmitDoesNotAllocatePerEvent(t *testing.T) {
 	}
 	producer := Producer{ID: "spiffe://web.test/gateway"}
 	n := testing.AllocsPerRun(20, func() {
-		admitted, _, err := admit(producer, 1, items)
+		admitted, _, err := admit(producer, 1, items, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -34,7 +34,8 @@ func (l *Ledger) Append(ctx context.Context, producer Producer, b Batch) (*Recei
 // AppendAsync admits a batch and queues it; batches of one caller are sequenced
 // in the order of these calls.
 func (l *Ledger) AppendAsync(_ context.Context, producer Producer, b Batch) (*Pending, error) {
-	items, size, err := admit(producer, b.First, b.Items)
+	version := l.inForce.Load()
+	items, size, err := admit(producer, b.First, b.Items, version)
 	if err == nil {
 		err = l.vaultFor(items)
 	}
@@ -42,6 +43,7 @@ func (l *Ledger) AppendAsync(_ context.Context, producer Producer, b Batch) (*Pe
 		return nil, l.refused(producer, err)
 	}
 	w := &work{op: opAppend, producer: producer, run: b.Run, epoch: b.Epoch, first: b.First, items: items, bytes: size}
+	w.mayReport(version)
 	if err := l.queue.push(w); err != nil {
 		return nil, err
 	}
@@ -66,7 +68,8 @@ func (p *Pending) Wait(ctx context.Context) (*Receipt, error) {
 // event id): a repeat is answered with its original place.
 func (l *Ledger) AppendOneOff(ctx context.Context, producer Producer, item Item) (*Receipt, error) {
 	for {
-		items, size, err := admit(producer, 1, []Item{item})
+		version := l.inForce.Load()
+		items, size, err := admit(producer, 1, []Item{item}, version)
 		if err != nil {
 			return nil, l.refused(producer, err)
 		}
@@ -78,6 +81,7 @@ func (l *Ledger) AppendOneOff(ctx context.Context, producer Producer, item Item)
 		}
 		w := &work{op: opOneOff, producer: producer, run: verify.OneOffRunID(producer.ID, items[0].event.EventID), epoch: 1, first: 1, items: items, bytes: size}
 		w.checked = l.position.Load()
+		w.mayReport(version)
 		index, found, err := l.findNumber(producer.ID, w.run, 1, w.checked)
 		if err != nil {
 			return nil, err

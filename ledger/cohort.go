@@ -12,6 +12,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/frame"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
 const bundleWidth = 256 // entries of a tlog-tiles entry bundle
@@ -20,12 +21,13 @@ type span struct{ lo, hi uint32 }
 
 // A pending is one placed entry, with what the sequencer derived of it.
 type pending struct {
-	head   []byte // batch head, shared
-	body   []byte
-	leaf   verify.Hash // once assembled
-	place  verify.EntryHead
-	event  *verify.EventFields // zero unless an access
-	stream *stream             // the sequencer's
+	head    []byte // batch head, shared
+	body    []byte
+	leaf    verify.Hash // once assembled
+	place   verify.EntryHead
+	event   *verify.EventFields // zero unless an access
+	stream  *stream             // the sequencer's
+	grounds domains.Grounds     // of the verdict of an access
 }
 
 // A placed is one append of a cohort, or one entry of the ledger's own.
@@ -50,7 +52,8 @@ type cohort struct {
 	works   []*work
 	bytes   int
 	sealed  []sealedOpening
-	fault   error // an opening could not be sealed: the cohort must not be committed
+	fault   error            // the cohort must not be committed
+	version *domains.Version // came into force in it; nil: none
 
 	next       store.Head
 	frontier   verify.Frontier // of the tree at next.Size

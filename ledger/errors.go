@@ -37,7 +37,11 @@ type RefusedError struct {
 	Limit    uint64 // limit of that field in bytes or items; 0: missing or wrong
 	Reason   string
 	Declined []byte // ready Declined body to send in the item's place
+	Cause    error  // nil: none
 }
+
+// Unwrap gives the cause.
+func (e *RefusedError) Unwrap() error { return e.Cause }
 
 func (e *RefusedError) Error() string {
 	s := fmt.Sprintf("event %d refused", e.Number)

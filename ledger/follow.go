@@ -68,6 +68,9 @@ func (f *follower) load(head store.Head) error {
 	if err := f.replay.state.loadStreams(); err != nil {
 		return err
 	}
+	if f.replay.judge, err = f.l.past().judge(f.replay.state.streams); err != nil {
+		return err
+	}
 	return f.loadCloses()
 }
 
@@ -238,6 +241,9 @@ func (f *follower) adopt(c *cohort) error {
 		}
 		entry.Place, entry.Body = e.place, e.body
 		f.replay.adoptStream(e)
+		if err := f.replay.judge.Apply(index, c.time, e.place.Kind, e.body); err != nil {
+			return &FaultError{index, err.Error()}
+		}
 		if i+1 == appends[0].end {
 			f.replay.adoptRun(appends[0].run)
 			if err := f.replay.adoptAlert(appends[0].silent); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
 // errClosing: the log takes nothing any more.
@@ -70,10 +71,17 @@ type Ledger struct {
 	follow *follower  // owned by Run
 	opened []ownEntry // written first by Run
 
-	silenceDue   atomic.Int64      // log time at which silence must be looked for; 0: none is watched
-	takesSince   atomic.Int64      // log time before which no silence counts
-	questions    chan *runQuestion // to the follower
-	scrub        *scrub            // owned by Run
+	silenceDue atomic.Int64      // log time at which silence must be looked for; 0: none is watched
+	takesSince atomic.Int64      // log time before which no silence counts
+	questions  chan *runQuestion // to the follower
+	scrub      *scrub            // owned by Run
+
+	judge    *domains.Judge                  // the sequencer's; others read approvals alone
+	inForce  atomic.Pointer[domains.Version] // the domain map in force at the head; nil: none
+	pastMaps struct {
+		mu       sync.Mutex
+		versions map[uint64]*domains.Version // at most keptVersions; guarded by mu
+	}
 	verification atomic.Pointer[Verification]
 }
 
@@ -179,9 +187,12 @@ func (l *Ledger) announce(c *cohort) {
 		}
 		c.checkpoint = signed
 	}
-	works := c.works
+	works, version := c.works, c.version
 	l.handover.give(c)
 	l.head.Store(&Head{Term: c.next.Term, Size: c.next.Size, Root: c.next.Root, TimeNS: c.next.TimeNS, Checkpoint: c.checkpoint})
+	if version != nil {
+		l.inForce.Store(version)
+	}
 	l.published.notify()
 	for _, w := range works {
 		close(w.done)

@@ -224,6 +224,10 @@ func (l *Ledger) recover(head store.Head) error {
 	if err := l.seq.recoverAlerts(fol.replay.state); err != nil {
 		return err
 	}
+	if err := l.recoverJudge(); err != nil {
+		return err
+	}
+	l.seq.version = l.judge.InForce()
 	l.seq.armAll()
 	leaves, err := l.seq.resumeBundle(head.Size)
 	if err != nil {

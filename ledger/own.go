@@ -8,6 +8,7 @@ import (
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -85,12 +86,63 @@ func (q *sequencer) appendOwn(w *work) error {
 	if err := q.openOwn(); err != nil {
 		return err
 	}
+	q.placeOwn(w, []ownBody{{w.kind, w.body, w.source, w.target}})
+	return nil
+}
+
+// An ownBody is a marshalled entry of the ledger's own.
+type ownBody struct {
+	kind           daybookv1.Kind
+	body           []byte
+	source, target string
+}
+
+// ownRuns is how many entries appendAll places before its own.
+func (q *sequencer) ownRuns() uint64 {
+	if q.own == nil {
+		return 1
+	}
+	return 0
+}
+
+// appendAll places entries of the ledger's own as one append.
+func (q *sequencer) appendAll(w *work, entries []ownBody) error {
+	if err := q.openOwn(); err != nil {
+		return err
+	}
+	q.placeOwn(w, entries)
+	return nil
+}
+
+func (q *sequencer) placeOwn(w *work, entries []ownBody) {
 	w.producer = q.ownProducer()
 	q.beginAppend(w, q.own.provenance, q.own.id, q.own.epoch)
-	q.placeItem(q.own, &admitted{kind: w.kind, body: w.body, sum: sha256.Sum256(w.body), number: q.own.last + 1, last: q.own.last + 1,
-		source: w.source, target: w.target})
+	for _, e := range entries {
+		index := q.next()
+		q.placeItem(q.own, &admitted{kind: e.kind, body: e.body, sum: sha256.Sum256(e.body), number: q.own.last + 1, last: q.own.last + 1,
+			source: e.source, target: e.target})
+		if err := q.l.judge.Apply(index, q.cohort.time, e.kind, e.body); err != nil {
+			q.cohort.fault = fmt.Errorf("entry %d, a %v: %w", index, e.kind, err) // it was checked before: the log must not have it
+		}
+	}
 	q.endAppend(w, q.own)
-	return nil
+}
+
+// enforce brings the version into force that the approval before was the last
+// for. nil: it was not.
+func (q *sequencer) enforce() (*domains.Version, error) {
+	m := q.l.judge.Ready()
+	if m == nil {
+		return nil, nil
+	}
+	body, err := marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	q.placeOwn(&work{done: make(chan struct{})}, []ownBody{{kind: daybookv1.Kind_KIND_DOMAIN_MAP, body: body}})
+	q.version = q.l.judge.InForce()
+	q.cohort.version = q.version
+	return q.version, nil
 }
 
 func (q *sequencer) ownProducer() Producer {

@@ -19,14 +19,6 @@ const (
 	LatenessLimit = 300 * time.Second
 )
 
-// late tells whether an access is late (permanent): no backfill, occurred before
-// UTC midnight of its own log time and over 300 s before it.
-func late(p daybookv1.Provenance, occurred, logged int64) bool {
-	const day = int64(24 * time.Hour)
-	midnight := logged - logged%day
-	return p != daybookv1.Provenance_PROVENANCE_BACKFILL && occurred < midnight && logged-occurred > int64(LatenessLimit)
-}
-
 // A replay derives state from entries, in order, and refuses any entry that
 // the ledger could not have written there: the one code path by which open, fsck
 // and the background verification read the log, and the follower what was not
@@ -40,12 +32,17 @@ type replay struct {
 	dirtyRuns    []*run
 	dirtyStreams []dirtyStream
 
+	rules   uint32          // of the newest entry
+	grounds domains.Grounds // of the newest access
+
 	closing *closing // computes the closes on the way; nil: nobody does
 
 	last   *run    // run of the newest entry that has one
 	run    *run    // run of the newest entry; nil: it has none
 	stream *stream // stream of the newest entry
 	oneOff bool    // the newest entry is a one-off
+
+	judge *domains.Judge // what accesses are judged by; a function of the entries too
 
 	*derived // of the newest entry
 	own      derived
@@ -61,7 +58,7 @@ type dirtyStream struct {
 }
 
 func newReplay(s *state) *replay {
-	p := &replay{state: s}
+	p := &replay{state: s, judge: new(domains.Judge)}
 	p.derived = &p.own
 	return p
 }
@@ -118,6 +115,9 @@ func (p *replay) step(index uint64) error {
 		return &FaultError{index, err.Error()}
 	}
 	p.time = p.entry.Head.LogTimeNS
+	if err := p.judge.Apply(index, p.time, p.entry.Place.Kind, p.entry.Body); err != nil {
+		return &FaultError{index, err.Error()}
+	}
 	if p.closing != nil {
 		return p.closing.after(p, index)
 	}
@@ -136,7 +136,12 @@ func (p *replay) check(index uint64) error {
 		return errors.New("log time goes back")
 	case (place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED) != (index == 0):
 		return errors.New("origin opened is entry 0, and only that")
+	case head.MapIndex != mapIndex(p.judge.InForce()):
+		return fmt.Errorf("map index %d, not %d", head.MapIndex, mapIndex(p.judge.InForce()))
+	case head.RulesVersion < p.rules || head.RulesVersion > domains.RulesVersion:
+		return fmt.Errorf("rules version %d after %d", head.RulesVersion, p.rules)
 	}
+	p.rules = head.RulesVersion
 	p.stream = p.state.stream(place)
 	st := p.stream
 	if place.Position != st.count || place.PreviousInStream != st.previous {
@@ -162,24 +167,6 @@ func ofProducer(k daybookv1.Kind) bool {
 		return true
 	}
 	return false
-}
-
-func (p *replay) checkAccess() error {
-	head, place, ev := &p.entry.Head, &p.entry.Place, &p.event
-	source, target := p.source, p.target
-	if known := p.stream.count > 0 && place.Target == target; !known {
-		target, _ = p.state.resolve(source, target)
-	}
-	if place.Source != source || place.Target != target {
-		return fmt.Errorf("stream %s -> %s, not %s -> %s", place.Source, place.Target, source, target)
-	}
-	if place.Side != ev.Side || place.Late != late(head.Provenance, ev.OccurredAtNS, head.LogTimeNS) {
-		return errors.New("side or late differs from the event")
-	}
-	if v := domains.Evaluate(head.RulesVersion, place.Source, place.Target, ev.Decision, ev.Outcome); v != place.Verdict {
-		return fmt.Errorf("verdict %v, not %v", place.Verdict, v)
-	}
-	return nil
 }
 
 // grow adds an entry to its stream.

@@ -216,6 +216,9 @@ func (r *passRow) restore(engine store.Engine) (*audit, error) {
 	if err := a.replay.state.loadStreams(); err != nil {
 		return nil, err
 	}
+	if a.replay.judge, err = (pastReader{newFrameCache(engine).entry}).judge(a.replay.state.streams); err != nil {
+		return nil, err
+	}
 	sum := uint64(0)
 	for _, st := range a.replay.state.streams {
 		sum += st.count

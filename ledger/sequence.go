@@ -44,7 +44,9 @@ type sequencer struct {
 	forgot  uint64                                   // snapshot up to which runs were forgotten
 	marks   []*work                                  // of the cohort being built
 
+	version  *domains.Version // the domain map in force for the next entry; nil: none
 	alerts   alerts
+	grounds  domains.Grounds    // of the entry being placed
 	raised   []*daybookv1.Alert // by this cohort, placed at its end
 	silences silences
 }
@@ -122,6 +124,8 @@ func (q *sequencer) sequence(w *work) {
 			err = q.placeAlert(w)
 		case opWatch:
 			err = q.watchRuns(w)
+		case opGovern:
+			err = w.step(q, w)
 		}
 	}
 	if errors.Is(err, errParked) {
@@ -168,6 +172,9 @@ func (q *sequencer) append(w *work) error {
 	if w.first > r.last+1 {
 		return q.park(w, r)
 	}
+	if err := q.speaks(w, r.provenance); err != nil {
+		return err
+	}
 	if err := q.touch(r); err != nil {
 		return err
 	}
@@ -196,19 +203,6 @@ func (q *sequencer) placeItem(r *run, a *admitted) {
 	q.keepOpenings(&place, a)
 }
 
-// judge fills in what an access has beyond other kinds.
-func (q *sequencer) judge(place *verify.EntryHead, a *admitted, p daybookv1.Provenance) {
-	target, overflow := q.state.resolve(a.source, a.target)
-	if overflow {
-		q.l.alert(daybookv1.AlertType_ALERT_TYPE_OVERFLOW, a.source, a.source, "",
-			fmt.Sprintf("over %d distinct targets: further ones go to %s", maxTargets, overflowTarget), q.next())
-	}
-	place.Target = target
-	place.Side = a.event.Side
-	place.Late = late(p, a.event.OccurredAtNS, q.cohort.time)
-	place.Verdict = domains.Evaluate(domains.RulesVersion, place.Source, place.Target, a.event.Decision, a.event.Outcome)
-}
-
 // next is the index of the next entry.
 func (q *sequencer) next() uint64 { return q.cohort.first + uint64(len(q.cohort.entries)) }
 
@@ -223,12 +217,16 @@ func (q *sequencer) place(place *verify.EntryHead, body []byte, event *verify.Ev
 	if q.l.publicTiles {
 		place.Blind = q.cohort.blind()
 	}
-	q.cohort.add(pending{body: body, place: *place, event: event, stream: st})
+	q.cohort.add(pending{body: body, place: *place, event: event, stream: st, grounds: q.grounds})
+	q.grounds = domains.Grounds{}
 }
 
 func (q *sequencer) beginAppend(w *work, p daybookv1.Provenance, run verify.Hash, epoch uint64) {
 	head := verify.BatchHead{FormatVersion: FormatVersion, LogTimeNS: q.cohort.time, Producer: w.producer.ID,
 		KeyFingerprint: w.producer.KeyFingerprint, Provenance: p, Run: run, Epoch: epoch, RulesVersion: domains.RulesVersion}
+	if q.version != nil {
+		head.MapIndex = q.version.Index
+	}
 	q.cohort.begin(head)
 	w.result.cohort = q.cohort
 	w.result.first = q.next()
@@ -253,6 +251,9 @@ func (q *sequencer) appendOneOff(w *work) error {
 	}
 	if len(q.oneOffQ) > 0 && w.checked+keptOneOffs < q.next() {
 		return errRecheck{}
+	}
+	if err := q.speaks(w, daybookv1.Provenance_PROVENANCE_FIRST_HAND); err != nil {
+		return err
 	}
 	q.beginAppend(w, daybookv1.Provenance_PROVENANCE_FIRST_HAND, w.run, 1)
 	a := &w.items[0]

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 )
@@ -19,8 +20,9 @@ const (
 	opControl // heartbeat or end
 	opOwn
 	opMark
-	opAlert // an alert of the ledger's own
-	opWatch // look for silence
+	opAlert  // an alert of the ledger's own
+	opWatch  // look for silence
+	opGovern // a step of a person's: see govern
 )
 
 // A work is one request on its way through the sequencer. The caller fills it
@@ -44,8 +46,13 @@ type work struct {
 	watched  []runName // opWatch: runs to watch from now on
 	bytes    int64
 	parked   bool
-	demand   bool  // opMark: close the period there
-	mark     *mark // opMark: set before done is closed
+	demand   bool                              // opMark: close the period there
+	mark     *mark                             // opMark: set before done is closed
+	step     func(q *sequencer, w *work) error // opGovern
+
+	version *domains.Version // items are resolved by; nil: there was no map
+	mute    error            // why the producer may not report the items; nil: it may
+	second  bool             // it may only where its run is not first-hand
 
 	done   chan struct{}
 	err    error

@@ -171,6 +171,19 @@ func CheckBody(kind daybookv1.Kind, body []byte) error {
 	return s.message(m, 0, len(body), 0)
 }
 
+// MaxMapDocument is the largest domain map in bytes.
+const MaxMapDocument = 16 << 20
+
+// CheckMapDocument checks the bytes of a daybook.v1.MapDocument as CheckBody does
+// a body. What its names refer to is verify/domains' to check.
+func CheckMapDocument(document []byte) error {
+	if len(document) > MaxMapDocument {
+		return &FieldError{Field: "document", Limit: MaxMapDocument, Got: uint64(len(document)), Reason: ReasonTooLong}
+	}
+	s := scanner{in: document}
+	return s.message(mapTable, 0, len(document), 0)
+}
+
 // sealState is what must be known at the end of an event to judge its sealed
 // list: which fields were there, which required ones were not.
 type sealState struct {

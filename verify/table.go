@@ -77,12 +77,15 @@ var ascending = map[protoreflect.FullName]uint8{
 	"daybook.v1.Succession.approvals":  orderNumber,
 	"daybook.v1.Release.approvals":     orderNumber,
 	"daybook.v1.Disposal.approvals":    orderNumber,
+	"daybook.v1.Flow.observers":        orderNumber,
 }
 
 var (
 	batchHeadTable = buildTable((&daybookv1.BatchHead{}).ProtoReflect().Descriptor(), 1)
 	entryHeadTable = buildTable((&daybookv1.EntryHead{}).ProtoReflect().Descriptor(), 1)
 	eventTable     = buildTable((&daybookv1.Event{}).ProtoReflect().Descriptor(), 1)
+
+	mapTable = buildTable((&daybookv1.MapDocument{}).ProtoReflect().Descriptor(), 1)
 
 	// bodyTables holds the message that each kind names.
 	bodyTables = map[daybookv1.Kind]*messageTable{

@@ -226,7 +226,8 @@ func (p *parser) checkFlow(f *flowNode, from, to *domainNode) {
 		p.fault(n, here, "is said, and both domains are in region %s", quote(a))
 	}
 	n, here = at("observers")
-	for _, side := range f.Observers {
+	for _, observer := range f.Observers {
+		side := daybookv1.Side(observer)
 		switch {
 		case side == daybookv1.Side_SIDE_GATEWAY && len(from.Gateways)+len(to.Gateways) == 0,
 			side == daybookv1.Side_SIDE_COLLECTOR && len(from.Collectors)+len(to.Collectors) == 0:

@@ -213,7 +213,7 @@ func fileOfFlow(f *daybookv1.Flow) fileFlow {
 		}
 	}
 	for _, side := range f.Observers {
-		out.Observers = append(out.Observers, Word(side))
+		out.Observers = append(out.Observers, Word(daybookv1.Side(side)))
 	}
 	if f.NeedsApproval {
 		out.Needs = "approval"

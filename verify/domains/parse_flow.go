@@ -74,16 +74,15 @@ func (p *parser) actions(n *yaml.Node, at *place) []string {
 }
 
 // observers reads the sides that report each crossing.
-func (p *parser) observers(n *yaml.Node, at *place) []daybookv1.Side {
-	var out []daybookv1.Side
+func (p *parser) observers(n *yaml.Node, at *place) []uint64 {
+	var out []uint64
 	for _, i := range p.texts(n, at, flowLimits["observers"], nil) {
-		side := daybookv1.Side(p.word(i.node, i.at, sides))
-		if side != 0 {
-			out = append(out, side)
+		if side := p.word(i.node, i.at, sides); side != 0 {
+			out = append(out, uint64(side))
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
 
 // validity reads from when to when a flow is valid.

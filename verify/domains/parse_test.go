@@ -77,7 +77,7 @@ func TestParseExample(t *testing.T) {
 			Id: "web-to-quotes", From: "web", To: "market-data", Actions: []string{"op:GET /quotes*", "read"}, Purpose: "show quotes",
 			Approver: "cco", Ticket: "CHG-1", NotBeforeNs: 1767225600e9, NotAfterNs: 1798761600e9,
 			LeastProof:    daybookv1.SourceProof_SOURCE_PROOF_PEER_CERTIFICATE,
-			Observers:     []daybookv1.Side{daybookv1.Side_SIDE_SOURCE, daybookv1.Side_SIDE_TARGET},
+			Observers:     []uint64{1, 2},
 			NeedsApproval: true, CrossesRegion: true, Mode: daybookv1.FlowMode_FLOW_MODE_ENFORCE,
 		}},
 	}
@@ -115,7 +115,7 @@ func TestParseOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	if one.Domains[0].Id != "db" || one.Flows[0].Id != "down" || one.Flows[1].Actions[0] != "delete" ||
-		one.Flows[1].Observers[0] != daybookv1.Side_SIDE_SOURCE || one.People[0].Identities[0] != "x" || one.Domains[1].Dns[0] != "a.x" {
+		one.Flows[1].Observers[0] != uint64(daybookv1.Side_SIDE_SOURCE) || one.People[0].Identities[0] != "x" || one.Domains[1].Dns[0] != "a.x" {
 		t.Errorf("not ascending: %v", one)
 	}
 	again := parse(t, []byte(head+alice+bob+"domains:\n"+web+db+"flows:\n"+up2+down))

@@ -679,8 +679,8 @@ type Flow struct {
 	NotAfterNs int64 `protobuf:"fixed64,9,opt,name=not_after_ns,json=notAfterNs,proto3" json:"not_after_ns,omitempty"`
 	// Weakest proof of the source that it accepts; 0: any.
 	LeastProof SourceProof `protobuf:"varint,10,opt,name=least_proof,json=leastProof,proto3,enum=daybook.v1.SourceProof" json:"least_proof,omitempty"`
-	// Sides that are expected to report each crossing, ascending.
-	Observers []Side `protobuf:"varint,11,rep,packed,name=observers,proto3,enum=daybook.v1.Side" json:"observers,omitempty"`
+	// Sides that are expected to report each crossing, ascending numbers of Side.
+	Observers []uint64 `protobuf:"varint,11,rep,packed,name=observers,proto3" json:"observers,omitempty"`
 	// An access needs an approval entry too.
 	NeedsApproval bool `protobuf:"varint,12,opt,name=needs_approval,json=needsApproval,proto3" json:"needs_approval,omitempty"`
 	// It is meant to cross from one region to another.
@@ -791,7 +791,7 @@ func (x *Flow) GetLeastProof() SourceProof {
 	return SourceProof_SOURCE_PROOF_UNSPECIFIED
 }
 
-func (x *Flow) GetObservers() []Side {
+func (x *Flow) GetObservers() []uint64 {
 	if x != nil {
 		return x.Observers
 	}
@@ -924,7 +924,7 @@ const file_daybook_v1_domainmap_proto_rawDesc = "" +
 	"\x04oidc\x18\x02 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\x04R\x04oidc\"W\n" +
 	"\x10ExpectedProducer\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x10 \x01R\x02id\x12(\n" +
-	"\x10silence_limit_ns\x18\x02 \x01(\x04R\x0esilenceLimitNs\"\xa4\x04\n" +
+	"\x10silence_limit_ns\x18\x02 \x01(\x04R\x0esilenceLimitNs\"\x92\x04\n" +
 	"\x04Flow\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x01 \x01R\x02id\x12\x1c\n" +
 	"\x04from\x18\x02 \x01(\tB\b\x8a\xb5\x18\x04\b? \x01R\x04from\x12\x18\n" +
@@ -939,8 +939,8 @@ const file_daybook_v1_domainmap_proto_rawDesc = "" +
 	"notAfterNs\x128\n" +
 	"\vleast_proof\x18\n" +
 	" \x01(\x0e2\x17.daybook.v1.SourceProofR\n" +
-	"leastProof\x126\n" +
-	"\tobservers\x18\v \x03(\x0e2\x10.daybook.v1.SideB\x06\x8a\xb5\x18\x02\x18\x04R\tobservers\x12%\n" +
+	"leastProof\x12$\n" +
+	"\tobservers\x18\v \x03(\x04B\x06\x8a\xb5\x18\x02\x18\x04R\tobservers\x12%\n" +
 	"\x0eneeds_approval\x18\f \x01(\bR\rneedsApproval\x12%\n" +
 	"\x0ecrosses_region\x18\r \x01(\bR\rcrossesRegion\x120\n" +
 	"\x04mode\x18\x0e \x01(\x0e2\x14.daybook.v1.FlowModeB\x06\x8a\xb5\x18\x02 \x01R\x04mode\"N\n" +
@@ -994,7 +994,6 @@ var file_daybook_v1_domainmap_proto_goTypes = []any{
 	(*Flow)(nil),             // 8: daybook.v1.Flow
 	(*Person)(nil),           // 9: daybook.v1.Person
 	(SourceProof)(0),         // 10: daybook.v1.SourceProof
-	(Side)(0),                // 11: daybook.v1.Side
 }
 var file_daybook_v1_domainmap_proto_depIdxs = []int32{
 	4,  // 0: daybook.v1.MapDocument.domains:type_name -> daybook.v1.Domain
@@ -1006,13 +1005,12 @@ var file_daybook_v1_domainmap_proto_depIdxs = []int32{
 	6,  // 6: daybook.v1.Domain.issuer:type_name -> daybook.v1.Issuer
 	7,  // 7: daybook.v1.Domain.producers:type_name -> daybook.v1.ExpectedProducer
 	10, // 8: daybook.v1.Flow.least_proof:type_name -> daybook.v1.SourceProof
-	11, // 9: daybook.v1.Flow.observers:type_name -> daybook.v1.Side
-	2,  // 10: daybook.v1.Flow.mode:type_name -> daybook.v1.FlowMode
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	2,  // 9: daybook.v1.Flow.mode:type_name -> daybook.v1.FlowMode
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_daybook_v1_domainmap_proto_init() }

@@ -1,0 +1,152 @@
+package domains
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+)
+
+// A Proposal is a version of the domain map that is not in force. It must be
+// approved by the approver of each flow that it adds, removes or changes, as the
+// map in force names them and as it names them itself, and by the map's approver
+// where anything else changes; its author is none of them. It ends when another
+// version comes into force.
+type Proposal struct {
+	*Map
+	SHA256    verify.Hash
+	FirstPart uint64
+	Parts     uint32
+	LogTimeNS int64  // of the last part
+	AuthorID  string // person id of the author; the identity where it is nobody's
+	Changes   []Change
+	Needed    []string          // person ids, ascending
+	Approved  map[string]uint64 // person id to index of the approval, plus 1
+
+	old *Map // in force when it was proposed; nil: none
+}
+
+// ErrUnchanged: the document says what the map in force says.
+var ErrUnchanged = errors.New("the domain map in force says the same")
+
+// ErrTooManyProposals: MaxProposals are open.
+var ErrTooManyProposals = fmt.Errorf("%d proposals are open: approve one of them first", MaxProposals)
+
+// An AuthorError says that the author of a proposal would have to approve it.
+type AuthorError struct{ Author string }
+
+func (e *AuthorError) Error() string {
+	return fmt.Sprintf("%s would have to approve what %s proposed: two different people are needed", e.Author, e.Author)
+}
+
+// Propose reads a document and says what it takes to bring it into force. It
+// changes nothing: the document's parts do, when they are applied.
+func (j *Judge) Propose(document []byte) (*Proposal, error) {
+	m, err := ParseDocument(document)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proposal{Map: m, SHA256: sha256.Sum256(document), Approved: map[string]uint64{}}
+	var oldDocument *daybookv1.MapDocument
+	if j.version != nil {
+		p.old, oldDocument = j.version.Map, j.version.Document()
+	}
+	p.Changes = Diff(oldDocument, m.Document())
+	p.Needed = Needed(oldDocument, m.Document())
+	author := m.Document().Author
+	if p.AuthorID = p.PersonOf(author); p.AuthorID == "" {
+		p.AuthorID = author
+	}
+	switch {
+	case len(p.Needed) == 0:
+		return nil, ErrUnchanged
+	case slices.Contains(p.Needed, p.AuthorID):
+		return nil, &AuthorError{p.AuthorID}
+	case j.proposal(p.SHA256) != nil:
+		return nil, fmt.Errorf("it is proposed already, as %x", p.SHA256)
+	case len(j.proposals) >= MaxProposals:
+		return nil, ErrTooManyProposals
+	}
+	return p, nil
+}
+
+// PersonOf returns the id of the person who has an identity; empty: nobody. Whom
+// the map in force knows has the identities that it says, and no others: a
+// proposal cannot give a name to somebody else.
+func (p *Proposal) PersonOf(identity string) string {
+	if p.old != nil {
+		if person := p.old.people[identity]; person != nil {
+			return person.Id
+		}
+	}
+	person := p.people[identity]
+	if person == nil || p.old != nil && p.old.people[person.Id] != nil {
+		return ""
+	}
+	return person.Id
+}
+
+// Clone returns a copy that no approval changes any more.
+func (p *Proposal) Clone() *Proposal {
+	c := *p
+	c.Approved = maps.Clone(p.Approved)
+	return &c
+}
+
+// An ApproverError says why somebody cannot approve a proposal.
+type ApproverError struct {
+	Approver string
+	Needed   []string // people whose approval is missing
+	Reason   string
+}
+
+func (e *ApproverError) Error() string {
+	return fmt.Sprintf("%s cannot approve it: %s; missing is the approval of %s", e.Approver, e.Reason, strings.Join(e.Needed, ", "))
+}
+
+// ErrNoProposal: no proposal with that digest is open.
+var ErrNoProposal = errors.New("no such proposal is open: another version may have come into force since, propose it again")
+
+// MayApprove says why an identity's approval would not count towards a proposal;
+// nil: it would. *AuthorError, *ApproverError, ErrNoProposal.
+func (j *Judge) MayApprove(sha256 verify.Hash, identity string) error {
+	p := j.proposal(sha256)
+	if p == nil {
+		return ErrNoProposal
+	}
+	person := p.PersonOf(identity)
+	switch {
+	case person != "" && person == p.AuthorID || identity == p.Document().Author:
+		return &AuthorError{identity}
+	case person == "":
+		return &ApproverError{identity, p.Missing(), "the domain map knows no person with that identity"}
+	case !slices.Contains(p.Needed, person):
+		return &ApproverError{identity, p.Missing(), "it is not " + person + " who approves what it changes"}
+	case p.Approved[person] != 0:
+		return &ApproverError{identity, p.Missing(), person + " has approved it already"}
+	}
+	return nil
+}
+
+// Missing returns the people who must approve and have not.
+func (p *Proposal) Missing() []string {
+	return slices.DeleteFunc(slices.Clone(p.Needed), func(person string) bool { return p.Approved[person] != 0 })
+}
+
+// entry returns the entry that brings the proposal into force.
+func (p *Proposal) entry(old *Version) *daybookv1.DomainMap {
+	m := &daybookv1.DomainMap{Sha256: p.SHA256[:], FirstPart: p.FirstPart + 1, Parts: p.Parts, Author: p.Document().Author}
+	if old != nil {
+		m.Previous = old.Index + 1
+	}
+	for _, at := range p.Approved {
+		m.Approvals = append(m.Approvals, at)
+	}
+	slices.Sort(m.Approvals)
+	return m
+}
