@@ -36,3 +36,6 @@ func MisleadFsck(engine store.Engine) error {
 	}
 	return engine.Derive(batch)
 }
+
+// CreateUnderRules is Create by a program of an older rules version.
+func CreateUnderRules(cfg CreateConfig, rules uint32) error { return create(cfg, rules) }

@@ -2,12 +2,14 @@ package ledger_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/daybook-ledger/daybook/ledger"
@@ -303,4 +305,44 @@ func TestApprovalsAreRefused(t *testing.T) {
 		t.Errorf("revoking nothing: %v", err)
 	}
 	checkFsck(t, g)
+}
+
+// TestFirstUseOfRules: the first open by a program of newer rules leaves an
+// entry, and only that one.
+func TestFirstUseOfRules(t *testing.T) {
+	fs := vfs.NewMem()
+	engine, err := ledgertest.OpenStore(fs, "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchor := &ledgertest.MemAnchor{}
+	cfg := ledger.CreateConfig{Store: engine, Signer: ledgertest.Signer(), VKey: ledgertest.VKey, Anchor: anchor}
+	if err := errors.Join(ledger.CreateUnderRules(cfg, 1), engine.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		g, err := ledgertest.Open(t, fs, "log", ledgertest.Options{Anchor: anchor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		newSpeaker(t, g.L, "spiffe://web/app", rand.Text(), daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+		n := 0
+		if err := g.L.Entries(t.Context(), 0, g.L.Head().Size, func(_ uint64, raw []byte) error {
+			e, err := verify.ParseEntry(raw)
+			if err != nil || e.Place.Kind != daybookv1.Kind_KIND_ACTIVITY {
+				return err
+			}
+			var m daybookv1.Activity
+			if err := proto.Unmarshal(e.Body, &m); err != nil {
+				return err
+			}
+			if m.Type == daybookv1.ActivityType_ACTIVITY_TYPE_RULES {
+				n++
+			}
+			return nil
+		}); err != nil || n != 1 {
+			t.Errorf("%d entries about rules, %v", n, err)
+		}
+		checkFsck(t, g)
+	}
 }

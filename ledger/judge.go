@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/domains"
@@ -158,6 +159,24 @@ func (l *Ledger) recoverJudge() error {
 	}
 	l.judge = j
 	l.inForce.Store(j.InForce())
+	return nil
+}
+
+// noteRules leaves an entry where the newest entry was judged by older rules than
+// the next one will be.
+func (l *Ledger) noteRules(head store.Head) error {
+	raw, err := l.frames.entry(head.Size - 1)
+	if err != nil {
+		return err
+	}
+	e, err := verify.ParseEntry(raw)
+	if err != nil {
+		return &FaultError{head.Size - 1, err.Error()}
+	}
+	if e.Head.RulesVersion < domains.RulesVersion {
+		l.opened = append(l.opened, activity(daybookv1.ActivityType_ACTIVITY_TYPE_RULES,
+			fmt.Sprintf("rules version %d, after version %d", domains.RulesVersion, e.Head.RulesVersion)))
+	}
 	return nil
 }
 

@@ -298,7 +298,7 @@ func (l *Ledger) Status() Status {
 		CloseTook: time.Duration(l.closes.took.Load()), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		IndexLag: h.Size - min(h.Size, l.index.Position()),
 		Streams:  int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
-		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(LatenessLimit), VKey: l.vkey,
+		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(verify.LatenessLimit), VKey: l.vkey,
 		Verification: *l.verification.Load(), Disk: l.watched.status()}
 }
 

@@ -32,7 +32,10 @@ type CreateConfig struct {
 // Create makes a log in an empty store: entry 0, origin opened. It refuses a
 // store that holds anything. A crash leaves an empty store or the whole log of
 // one entry.
-func Create(_ context.Context, cfg CreateConfig) error {
+func Create(_ context.Context, cfg CreateConfig) error { return create(cfg, domains.RulesVersion) }
+
+// create makes a log whose entry 0 is of a rules version.
+func create(cfg CreateConfig, rules uint32) error {
 	if _, err := cfg.Store.Head(); err == nil {
 		return fmt.Errorf("%w: it is not empty; a new log needs a new directory", ErrForeignStore)
 	} else if !errors.Is(err, store.ErrNotFound) {
@@ -43,7 +46,7 @@ func Create(_ context.Context, cfg CreateConfig) error {
 	}
 	origin := cfg.Signer.Name()
 	body, err := marshal(&daybookv1.OriginOpened{Origin: origin, Vkey: cfg.VKey, FormatVersion: FormatVersion,
-		RulesVersion: domains.RulesVersion, LatenessLimitNs: uint64(LatenessLimit), PublicTiles: cfg.PublicTiles})
+		RulesVersion: rules, LatenessLimitNs: uint64(verify.LatenessLimit), PublicTiles: cfg.PublicTiles})
 	if err != nil {
 		return err
 	}
@@ -52,7 +55,7 @@ func Create(_ context.Context, cfg CreateConfig) error {
 	}
 	head := verify.BatchHead{FormatVersion: FormatVersion, LogTimeNS: cfg.Clock.Wall(), Producer: origin,
 		KeyFingerprint: sha256.Sum256([]byte(cfg.VKey)), Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND,
-		Run: randomHash(), Epoch: 1, RulesVersion: domains.RulesVersion}
+		Run: randomHash(), Epoch: 1, RulesVersion: rules}
 	place := verify.EntryHead{Kind: daybookv1.Kind_KIND_ORIGIN_OPENED}
 	if cfg.PublicTiles {
 		place.Blind = newCohort(0, 0).blind()
@@ -152,7 +155,7 @@ func Open(_ context.Context, cfg Config) (*Ledger, error) {
 	if accepted != nil {
 		l.opened = append(l.opened, activity(daybookv1.ActivityType_ACTIVITY_TYPE_CLOCK_ACCEPTED, accepted.Error()))
 	}
-	if err := l.checkAnchor(head); err != nil {
+	if err := errors.Join(l.noteRules(head), l.checkAnchor(head)); err != nil {
 		return nil, err
 	}
 	if err := l.raiseTerm(head); err != nil {

@@ -3,7 +3,6 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -12,12 +11,8 @@ import (
 	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
-const (
-	// FormatVersion is the version of the entry format.
-	FormatVersion = 1
-	// LatenessLimit is how long after an access its report is in time.
-	LatenessLimit = 300 * time.Second
-)
+// FormatVersion is the version of the entry format.
+const FormatVersion = 1
 
 // A replay derives state from entries, in order, and refuses any entry that
 // the ledger could not have written there: the one code path by which open, fsck
@@ -32,7 +27,6 @@ type replay struct {
 	dirtyRuns    []*run
 	dirtyStreams []dirtyStream
 
-	rules   uint32          // of the newest entry
 	grounds domains.Grounds // of the newest access
 
 	closing *closing // computes the closes on the way; nil: nobody does
@@ -136,19 +130,14 @@ func (p *replay) check(index uint64) error {
 		return errors.New("log time goes back")
 	case (place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED) != (index == 0):
 		return errors.New("origin opened is entry 0, and only that")
-	case head.MapIndex != mapIndex(p.judge.InForce()):
-		return fmt.Errorf("map index %d, not %d", head.MapIndex, mapIndex(p.judge.InForce()))
-	case head.RulesVersion < p.rules || head.RulesVersion > domains.RulesVersion:
-		return fmt.Errorf("rules version %d after %d", head.RulesVersion, p.rules)
 	}
-	p.rules = head.RulesVersion
 	p.stream = p.state.stream(place)
 	st := p.stream
 	if place.Position != st.count || place.PreviousInStream != st.previous {
 		return fmt.Errorf("position %d after %d in its stream, previous %d, not %d", place.Position, st.count, place.PreviousInStream, st.previous)
 	}
-	if place.Kind == daybookv1.Kind_KIND_ACCESS {
-		return p.checkAccess()
+	if err := p.checkJudgement(); err != nil || place.Kind == daybookv1.Kind_KIND_ACCESS {
+		return err
 	}
 	if place.Side != 0 || place.Late || place.Verdict != 0 {
 		return fmt.Errorf("side, late or verdict of kind %v", place.Kind)

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/bits"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -147,6 +148,17 @@ func ParseEvent(b []byte) (EventFields, error) {
 		Sealed:         int(s.seal.count),
 		UnknownBytes:   s.unknown,
 	}, nil
+}
+
+// LatenessLimit is how long after an access its report is in time.
+const LatenessLimit = 300 * time.Second
+
+// Late tells whether an access is late: it is no backfill, and occurred before
+// UTC midnight of its own log time and over LatenessLimit before it. Both times
+// are UTC nanoseconds.
+func Late(p daybookv1.Provenance, occurred, logged int64) bool {
+	midnight := logged - logged%int64(24*time.Hour)
+	return p != daybookv1.Provenance_PROVENANCE_BACKFILL && occurred < midnight && logged-occurred > int64(LatenessLimit)
 }
 
 // CheckBody checks the body of an entry of that kind: wire grammar, required

@@ -36,6 +36,7 @@ type Judge struct {
 	proposals []*Proposal // since the map in force, oldest first
 	parts     parts
 	ready     *daybookv1.DomainMap // must be the next of these entries
+	rules     uint32               // of the entries that were checked
 }
 
 // parts are the pieces of the document that is being read.
