@@ -20,6 +20,7 @@ type claim struct {
 
 // check holds the parts of the map against each other.
 func (p *parser) check() {
+	p.misnamed = p.findMisnamed()
 	people := p.checkPeople()
 	if n := p.top["approver"]; n != nil {
 		p.checkApprover(n, (*place)(nil).key("approver"), p.doc.Approver, people)
@@ -34,6 +35,23 @@ func (p *parser) check() {
 	p.checkProducers(names)
 	p.checkInterfaces()
 	p.checkFlows(names, people)
+}
+
+// findMisnamed returns the ids of domains and people that have a fault of their
+// own: what refers to them has none.
+func (p *parser) findMisnamed() map[string]bool {
+	out := map[string]bool{}
+	for _, d := range p.domains {
+		if n := d.keys["id"]; n != nil && d.Id == "" {
+			out[n.Value] = true
+		}
+	}
+	for _, person := range p.people {
+		if n := person.keys["id"]; n != nil && person.Id == "" {
+			out[n.Value] = true
+		}
+	}
+	return out
 }
 
 // take gives a name to a domain or person, or reports whose it is already.
@@ -67,7 +85,7 @@ func (p *parser) checkPeople() map[string]claim {
 func (p *parser) checkApprover(n *yaml.Node, at *place, id string, people map[string]claim) {
 	c, known := people[id]
 	switch {
-	case id == "", known && c.what == "id": // empty: reported already
+	case id == "", known && c.what == "id", p.misnamed[id]: // reported already, or right
 	case known:
 		p.fault(n, at, "%s is an identity of %q; write the person's id", quote(id), c.owner)
 	default:
@@ -181,7 +199,7 @@ func (p *parser) checkFlows(names, people map[string]claim) {
 			p.checkApprover(n, f.at.key("approver"), f.Approver, people)
 		}
 		for _, end := range []struct{ key, id string }{{"from", f.From}, {"to", f.To}} {
-			if end.id != "" && domains[end.id] == nil {
+			if end.id != "" && domains[end.id] == nil && !p.misnamed[end.id] {
 				p.fault(f.keys[end.key], f.at.key(end.key), "no domain has the id %s%s", quote(end.id), p.meant(end.id, ids, names))
 			}
 		}
@@ -220,6 +238,7 @@ func (p *parser) checkFlow(f *flowNode, from, to *domainNode) {
 	n, here := at("crosses_region")
 	switch a, b := from.GetHosting().GetRegion(), to.GetHosting().GetRegion(); {
 	case a == "" || b == "": // not known
+	case n != f.node && n.ShortTag() != "!!bool": // reported already
 	case a != b && !f.CrossesRegion:
 		p.fault(n, here, "is not said, and the flow leads from region %s to %s: write crosses_region: true if it is meant to", quote(a), quote(b))
 	case a == b && f.CrossesRegion:

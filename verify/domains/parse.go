@@ -198,6 +198,8 @@ type parser struct {
 	domains []*domainNode
 	flows   []*flowNode
 	people  []*personNode
+
+	misnamed map[string]bool // ids of domains and people that have a fault themselves
 }
 
 // document reads the whole file.

@@ -96,10 +96,15 @@ func checkIdentity(s string) string {
 
 // checkSPIFFE returns what is wrong with a SPIFFE id.
 func checkSPIFFE(s string) string {
-	if _, err := verify.ProducerDomain(s); err != nil {
-		return strings.TrimPrefix(err.Error(), "producer ") + " (want spiffe://<domain>/<path>)"
+	_, err := verify.ProducerDomain(s)
+	if err == nil {
+		return ""
 	}
-	return ""
+	wrong := strings.TrimPrefix(err.Error(), "producer ")
+	if strings.HasSuffix(wrong, "is no SPIFFE id") {
+		wrong += ": want spiffe://<domain>/<path>"
+	}
+	return wrong
 }
 
 // checkFunction returns what is wrong with a function.
