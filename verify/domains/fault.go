@@ -38,9 +38,10 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// sorted returns the faults in the order of their places, each once, and no
-// more than MaxFaults of them.
-func (f Faults) sorted() Faults {
+// report returns the faults in the order of their places, each once, and no more
+// than MaxFaults of them.
+func (r *reader) report() Faults {
+	f := r.faults
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line
@@ -50,7 +51,7 @@ func (f Faults) sorted() Faults {
 	f = slices.Compact(f)
 	if n := len(f) - MaxFaults; n > 0 {
 		last := f[MaxFaults]
-		f = append(f[:MaxFaults:MaxFaults], Fault{Line: last.Line, Column: last.Column, Message: fmt.Sprintf("and %d more faults", n)})
+		f = append(f[:MaxFaults:MaxFaults], Fault{Line: last.Line, Column: last.Column, Message: fmt.Sprintf("and %d more faults", n+r.more)})
 	}
 	return f
 }

@@ -46,7 +46,7 @@ var replacements = []struct{ old, new, want string }{
 34:9: flows[web-to-quotes].to: no domain has the id "market-data"; list it under domains`},
 	{"  - id: market-data\n", "  - id: unknown\n", `25:9: domains[unknown].id: "unknown" is reserved for events that do not know better
 34:9: flows[web-to-quotes].to: no domain has the id "market-data"; list it under domains`},
-	{"  - id: market-data\n", "  - id: market-\n", `25:9: domains[market-].id: "market-" is no id: it begins and ends with a letter or a digit
+	{"  - id: market-data\n", "  - id: market-\n", `25:9: domains[market-].id: "market-" is no id: it, and what stands between dots, begins and ends with a letter or a digit
 34:9: flows[web-to-quotes].to: no domain has the id "market-data"; list it under domains`},
 	{"aliases: [customer-web] ", "aliases: [Market-Data.]", `9:15: domains[web].aliases[1]: "Market-Data." is already the id of "market-data", on line 25`},
 	{"aliases: [customer-web] ", "aliases: [a, a]", `9:18: domains[web].aliases[2]: "a" is listed twice; the first is on line 9`},

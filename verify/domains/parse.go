@@ -78,7 +78,8 @@ const (
 // purpose, approver. Keys that are not known or stand twice, values of another
 // type, anchors, aliases, tags, merge keys and a second document are faults.
 //
-// Ids of domains and flows are of a-z, 0-9, dot and dash. Names are compared
+// Ids of domains and flows are of a-z, 0-9, dot and dash; they, and what stands
+// between their dots, begin and end with a letter or a digit. Names are compared
 // without regard to ASCII letter case: an id, an alias or a DNS name belongs to
 // one domain. So do a CA, an OIDC issuer and an expected producer. The domains
 // whose functions are the interfaces of brokers, customers, administrators and
@@ -92,7 +93,7 @@ func Parse(file []byte) (*daybookv1.MapDocument, error) {
 	r := &reader{hints: maxHints}
 	root := r.load(file)
 	if root == nil {
-		return nil, r.faults.sorted()
+		return nil, r.report()
 	}
 	r.plain(root)
 	p := &parser{reader: r, doc: &daybookv1.MapDocument{Format: DocumentFormat, Yaml: bytes.Clone(file)}}
@@ -105,7 +106,7 @@ func Parse(file []byte) (*daybookv1.MapDocument, error) {
 		}
 	}
 	if len(r.faults) > 0 {
-		return nil, r.faults.sorted()
+		return nil, r.report()
 	}
 	p.sort()
 	return p.doc, nil

@@ -42,11 +42,20 @@ func (p *place) String() string {
 // value is zero.
 type reader struct {
 	faults Faults
+	more   int // faults that were counted only
 	hints  int // how many more hints may be looked for: each costs a scan
 }
 
+// maxKept bounds the faults that are kept until all is read: those reported are
+// the first of them.
+const maxKept = 10 * MaxFaults
+
 // fault reports what is wrong at a node.
 func (r *reader) fault(n *yaml.Node, at *place, format string, args ...any) {
+	if len(r.faults) >= maxKept {
+		r.more++
+		return
+	}
 	r.faults = append(r.faults, Fault{Line: max(n.Line, 1), Column: max(n.Column, 1), Path: at.String(), Message: fmt.Sprintf(format, args...)})
 }
 
@@ -105,6 +114,10 @@ func (r *reader) known(name *yaml.Node, at *place, keys []key) *key {
 	}
 	if name.Value == "<<" {
 		r.fault(name, at, "merge keys (<<) are not allowed: write the values out")
+		return nil
+	}
+	if len(r.faults) >= maxKept {
+		r.more++
 		return nil
 	}
 	names := make([]string, len(keys))

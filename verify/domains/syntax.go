@@ -38,15 +38,19 @@ const (
 	spiffeStart = "spiffe://"
 )
 
-// checkID returns what is wrong with the id of a domain or a flow.
+// checkID returns what is wrong with the id of a domain or a flow: it is made of
+// labels as DNS names are, so that it can be a trust domain, a name and a label
+// in other systems.
 func checkID(s string) string {
 	for i := range len(s) {
 		if c := s[i]; !alnum(c) && c != '.' && c != '-' {
 			return fmt.Sprintf("%s is no id: %q is none of a-z, 0-9, dot and dash", quote(s), firstRune(s[i:]))
 		}
 	}
-	if !alnum(s[0]) || !alnum(s[len(s)-1]) {
-		return fmt.Sprintf("%s is no id: it begins and ends with a letter or a digit", quote(s))
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || !alnum(label[0]) || !alnum(label[len(label)-1]) {
+			return fmt.Sprintf("%s is no id: it, and what stands between dots, begins and ends with a letter or a digit", quote(s))
+		}
 	}
 	return ""
 }
