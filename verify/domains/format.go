@@ -79,8 +79,8 @@ type (
 // Format writes the messages of a document, in their order, as a file that
 // Parse reads into them again. It does not look at doc.Yaml. note, where it is
 // not nil, returns the comment on a path, such as `domains[web]` or
-// `domains[web].tier`: one or more lines without `#`, empty for none. The comment
-// on a value of one line stands behind it, any other above.
+// `domains[web].tier`: one or more lines without `#`, empty for none. A line on a
+// value of one line stands behind it, any other comment above.
 func Format(doc *daybookv1.MapDocument, note func(path string) string) []byte {
 	var root yaml.Node
 	if err := root.Encode(fileOf(doc)); err != nil {
@@ -134,7 +134,7 @@ func comment(n *yaml.Node, at *place, note func(string) string) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name, value := n.Content[i], n.Content[i+1]
 			here := at.key(name.Value)
-			if text := note(here.String()); text != "" && value.Kind == yaml.ScalarNode && !strings.Contains(text, "\n") {
+			if text := note(here.String()); text != "" && !strings.Contains(text, "\n") && (value.Kind == yaml.ScalarNode || value.Style&yaml.FlowStyle != 0) {
 				value.LineComment = lines(text)
 			} else if text != "" {
 				name.HeadComment = lines(text)
