@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"slices"
 	"strings"
@@ -57,27 +56,33 @@ func valueOf(key []byte) (value []byte, hash uint32, whole bool) {
 	return v[:maxKeyValue], uint32(h[0])<<16 | uint32(h[1])<<8 | uint32(h[2]), false
 }
 
-// known remembers values that are in the dictionary: a direct-mapped cache of
-// 8 MB. Its sums are of 128 bits under keys of this process, so that nobody can
-// make a value that passes for another.
+// known remembers values that are in the dictionary: a cache of 4 MB, of lines of
+// eight sums, the newest first. A value's line is chosen by its hash; the sum is
+// under a key of this process, see [seen].
 type known struct {
-	seeds [2]maphash.Seed
-	sums  [][2]uint64
+	lines [][knownLine]uint64
 }
+
+const knownLine = 8
 
 func newKnown() known {
-	return known{seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, sums: make([][2]uint64, knownValues)}
+	return known{make([][knownLine]uint64, knownValues/knownLine)}
 }
 
-// add remembers a key and tells whether it was remembered already.
-func (k *known) add(key []byte) bool {
-	sum := [2]uint64{maphash.Bytes(k.seeds[0], key), maphash.Bytes(k.seeds[1], key)}
-	slot := &k.sums[sum[0]%knownValues]
-	if *slot == sum {
+// add remembers a value and tells whether it was remembered already.
+func (k *known) add(hash, sum uint64) bool {
+	line := &k.lines[hash%uint64(len(k.lines))]
+	at := slices.Index(line[:], sum)
+	if at == 0 {
 		return true
 	}
-	*slot = sum
-	return false
+	found := at > 0
+	if !found {
+		at = knownLine - 1 // the oldest goes
+	}
+	copy(line[1:at+1], line[:at])
+	line[0] = sum
+	return found
 }
 
 // newValues returns the keys of the values of a complete chunk that the
@@ -85,27 +90,22 @@ func (k *known) add(key []byte) bool {
 func (x *Index) newValues(t *tail, c Chunk) ([][]byte, error) {
 	var keys [][]byte
 	var key []byte
-	var failed error
 	for slot, s := range t.seen {
 		if c.unlisted&(1<<slot) != 0 {
 			continue
 		}
-		s.each(func(v []byte) bool {
-			key = appendValueKey(key[:0], textFields[slot], v)
-			if x.known.add(key) {
-				return true
+		for i, sum := range s.sums {
+			if x.known.add(s.hashes[i], sum) {
+				continue
 			}
+			key = appendValueKey(key[:0], textFields[slot], s.value(i))
 			_, err := x.engine.Get(key)
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 				keys = append(keys, slices.Clone(key))
 			case err != nil:
-				failed = fmt.Errorf("reading the dictionary: %w", err)
+				return nil, fmt.Errorf("reading the dictionary: %w", err)
 			}
-			return failed == nil
-		})
-		if failed != nil {
-			return nil, failed
 		}
 	}
 	slices.SortFunc(keys, bytes.Compare)

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"hash/maphash"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -16,14 +17,19 @@ const maxListed = 1 << 15
 const maxSeenBytes = 8 << 20
 
 // seen is the set of the values that one text field has in the chunk in memory.
-// Values are told apart by their bytes: who makes two of the same hash must not
-// hide one of them. The writer alone inserts; readers may look at any time.
+// Values are told apart by 64-bit sums under a key of this process, so that nobody
+// can make two values of the same sum to hide one of them; by chance that happens
+// in one of 10^10 chunks. So a value that was there before costs one look into the
+// table, and no bytes are compared. The writer alone inserts; readers may look at
+// any time.
 type seen struct {
 	max    int
-	last   []byte // the newest value, most often the next one too; the writer's
-	sum    uint64 // its hash; the writer's
-	hashes []uint64
-	table  []uint32 // places in hashes, plus 1: open addressing; the writer's
+	seed   maphash.Seed // the same for all chunks
+	last   []byte       // the newest value, most often the next one too; the writer's
+	hash   uint64       // its hash; the writer's
+	table  []uint64     // sums, 0 where free: open addressing; the writer's
+	sums   []uint64     // of the values; the writer's
+	hashes []uint64     // of the values; the writer's
 
 	mu    sync.RWMutex
 	ends  []uint32 // of the values in bytes; guarded by mu
@@ -32,40 +38,40 @@ type seen struct {
 }
 
 func newSeen(limit int, like *seen) *seen {
-	s := &seen{max: limit, table: make([]uint32, 64)}
-	if like != nil {
-		s.table = make([]uint32, len(like.table))
-		s.hashes = make([]uint64, 0, len(like.hashes))
-		s.ends = make([]uint32, 0, len(like.ends))
-		s.bytes = make([]byte, 0, len(like.bytes))
+	if like == nil {
+		return &seen{max: limit, seed: maphash.MakeSeed(), table: make([]uint64, 64)}
 	}
-	return s
+	return &seen{
+		max: limit, seed: like.seed, table: make([]uint64, len(like.table)),
+		sums: make([]uint64, 0, len(like.sums)), hashes: make([]uint64, 0, len(like.hashes)),
+		ends: make([]uint32, 0, len(like.ends)), bytes: make([]byte, 0, len(like.bytes)),
+	}
 }
 
 // note inserts a value that is not empty and returns its 64-bit hash.
 func (s *seen) note(v []byte) uint64 {
 	if bytes.Equal(v, s.last) {
-		return s.sum
+		return s.hash
 	}
-	s.last, s.sum = append(s.last[:0], v...), xxhash.Sum64(v)
+	s.last, s.hash = append(s.last[:0], v...), xxhash.Sum64(v)
 	if s.full {
-		return s.sum
+		return s.hash
 	}
+	sum := max(maphash.Bytes(s.seed, v), 1)
 	mask := uint64(len(s.table) - 1)
-	for at := s.sum & mask; ; at = (at + 1) & mask {
-		n := s.table[at]
-		if n == 0 {
-			s.insert(v, at)
-			return s.sum
-		}
-		if s.hashes[n-1] == s.sum && bytes.Equal(s.value(int(n-1)), v) {
-			return s.sum
+	for at := sum & mask; ; at = (at + 1) & mask {
+		switch s.table[at] {
+		case sum:
+			return s.hash
+		case 0:
+			s.insert(v, sum, at)
+			return s.hash
 		}
 	}
 }
 
-// insert puts the newest value into an empty slot.
-func (s *seen) insert(v []byte, slot uint64) {
+// insert puts the newest value into a free slot.
+func (s *seen) insert(v []byte, sum, slot uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.ends) == s.max || len(s.bytes)+len(v) > maxSeenBytes {
@@ -74,22 +80,22 @@ func (s *seen) insert(v []byte, slot uint64) {
 	}
 	s.bytes = append(s.bytes, v...)
 	s.ends = append(s.ends, uint32(len(s.bytes)))
-	s.hashes = append(s.hashes, s.sum)
-	s.table[slot] = uint32(len(s.ends))
-	if 4*len(s.hashes) > 3*len(s.table) {
+	s.sums, s.hashes = append(s.sums, sum), append(s.hashes, s.hash)
+	s.table[slot] = sum
+	if 4*len(s.sums) > 3*len(s.table) {
 		s.grow()
 	}
 }
 
 func (s *seen) grow() {
-	s.table = make([]uint32, 2*len(s.table))
+	s.table = make([]uint64, 2*len(s.table))
 	mask := uint64(len(s.table) - 1)
-	for i, h := range s.hashes {
-		at := h & mask
+	for _, sum := range s.sums {
+		at := sum & mask
 		for s.table[at] != 0 {
 			at = (at + 1) & mask
 		}
-		s.table[at] = uint32(i + 1)
+		s.table[at] = sum
 	}
 }
 
