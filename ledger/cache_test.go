@@ -156,7 +156,11 @@ func TestFrameCache(t *testing.T) {
 		for range n {
 			all = append(all, bytes.Repeat([]byte{byte(len(all)), byte(len(all) >> 8)}, 50))
 		}
-		if err := batch.Set(store.Frames.Key(uint64(first)), frame.Encode(nil, all[first:])); err != nil {
+		table := store.Growing
+		if n == bundleWidth {
+			table = store.Frames
+		}
+		if err := batch.Set(table.Key(uint64(first)), frame.Encode(nil, all[first:])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,7 +176,7 @@ func TestFrameCache(t *testing.T) {
 	for g := range uint64(2) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(g, 3))
-			for range 500 {
+			for range 2000 {
 				i := r.Uint64N(uint64(len(all)))
 				if raw, err := c.entry(i); err != nil || !bytes.Equal(raw, all[i]) {
 					t.Errorf("entry %d: %d bytes, %v", i, len(raw), err)
@@ -181,9 +185,9 @@ func TestFrameCache(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for bundle := range uint64(3) {
-		if _, ok := c.bundles.get(bundle); ok != (bundle < 2) {
-			t.Errorf("bundle %d is kept: %t", bundle, ok)
+	for part := range uint64(11) {
+		if _, ok := c.parts.get(part); ok != (part < 8) {
+			t.Errorf("part %d is kept: %t", part, ok)
 		}
 	}
 	if _, err := c.entry(uint64(len(all))); err == nil {

@@ -2,15 +2,24 @@
 //
 // A frame is
 //
-//	u8  codec        0 stored, 1 s2 (one block)
+//	u8  codec        0 stored, 1 s2 (one block), 2 s2 in parts
 //	u16 count        entries, at least 1
 //	u32 raw length   bytes of the payload before the codec
-//	u32 checksum     CRC-32C of the seven bytes before it and the coded payload
+//	u32 checksum     CRC-32C of the seven bytes before it and what follows; in
+//	                 parts: of the seven bytes and the table
 //	... payload      coded
 //
 // with integers big-endian. The payload is, for each entry, u16 length || bytes:
 // exactly a tlog-tiles entry bundle, whole or a part of it. s2 is used where it
 // makes the payload shorter. A frame is under 16 MiB.
+//
+// A payload of more than 64 entries is coded in parts of 64, the last of what is
+// left, so that one entry is read without its whole bundle. Then the coded payload
+// is a table and the parts, each one block of s2:
+//
+//	u8  width        entries of a part, at least 1
+//	for each part: u32 length || u32 CRC-32C, of the part as coded
+//	... parts
 //
 // The entries "daybook" and "log" make the frame
 //
@@ -41,6 +50,7 @@ const (
 const (
 	codecStored = 0
 	codecS2     = 1
+	codecParts  = 2
 
 	headLen = 1 + 2 + 4 + 4
 	maxRaw  = MaxFrame - headLen
@@ -77,26 +87,33 @@ func Encode(dst []byte, entries [][]byte) []byte {
 }
 
 // EncodePayload appends the frame of a payload of count entries to dst, which
-// it does not share memory with. It allocates only where dst lacks capacity, and
+// it does not share memory with. The payload's lengths must be right. It allocates only where dst lacks capacity, and
 // panics as Encode.
 func EncodePayload(dst, payload []byte, count int) []byte {
 	if count < 1 || count > MaxCount || len(payload) > maxRaw {
 		panic(fmt.Sprintf("frame: %d entries of %d bytes", count, len(payload)))
 	}
 	start := len(dst)
-	dst = slices.Grow(dst, headLen+s2.MaxEncodedLen(len(payload)))
-	body := dst[start+headLen : start+headLen : cap(dst)]
 	codec := byte(codecS2)
-	body = s2.Encode(body[:cap(body)], payload)
-	if len(body) >= len(payload) {
-		codec = codecStored
-		body = append(body[:0], payload...)
+	if count > PartWidth {
+		codec = codecParts
+		dst = appendParts(append(dst, make([]byte, headLen)...), payload, count)
+	} else {
+		dst = slices.Grow(dst, headLen+s2.MaxEncodedLen(len(payload)))[:start+headLen]
+		body := s2.Encode(dst[len(dst):cap(dst)], payload)
+		dst = dst[:len(dst)+len(body)]
 	}
-	dst = dst[:start+headLen+len(body)]
-	head := dst[start : start+headLen]
+	if len(dst)-start-headLen >= len(payload) {
+		codec = codecStored
+		dst = append(dst[:start+headLen], payload...)
+	}
+	head, body := dst[start:start+headLen], dst[start+headLen:]
 	head[0] = codec
 	binary.BigEndian.PutUint16(head[1:], uint16(count))
 	binary.BigEndian.PutUint32(head[3:], uint32(len(payload)))
+	if codec == codecParts {
+		body = body[:tableLen(count, PartWidth)]
+	}
 	binary.BigEndian.PutUint32(head[7:], checksum(head, body))
 	return dst
 }
@@ -141,6 +158,12 @@ func (d *Decoder) decode(b []byte, from int) ([][]byte, error) {
 		return nil, err
 	}
 	count, _ := Count(b)
+	return d.cut(raw, count, from)
+}
+
+// cut returns the entries of a payload, of which there must be count; of each it
+// leaves out all but what comes after its first from bytes.
+func (d *Decoder) cut(raw []byte, count, from int) ([][]byte, error) {
 	d.entries = d.entries[:0]
 	for len(raw) > 0 {
 		if len(raw) < 2 {
@@ -161,35 +184,65 @@ func (d *Decoder) decode(b []byte, from int) ([][]byte, error) {
 
 // Payload returns the payload of a frame, which is an entry bundle of
 // tlog-tiles or a part of one, under the same terms as Decode. The lengths in
-// it are not checked.
+// it are checked only as far as the parts of a frame call for it.
 func (d *Decoder) Payload(b []byte) ([]byte, error) {
-	if len(b) < headLen || len(b) > MaxFrame {
-		return nil, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
+	h, body, err := open(b)
+	if err != nil {
+		return nil, err
 	}
-	head, body := b[:headLen], b[headLen:]
-	if sum := checksum(head, body); sum != binary.BigEndian.Uint32(head[7:]) {
-		return nil, fmt.Errorf("%w: checksum %08x", ErrDamaged, sum)
-	}
-	rawLen := int(binary.BigEndian.Uint32(head[3:]))
-	if rawLen > maxRaw || binary.BigEndian.Uint16(head[1:]) == 0 {
-		return nil, fmt.Errorf("%w: payload of %d bytes", ErrDamaged, rawLen)
-	}
-	switch head[0] {
+	return d.payload(&h, body)
+}
+
+func (d *Decoder) payload(h *header, body []byte) (raw []byte, err error) {
+	d.raw = d.raw[:0]
+	switch h.codec {
 	case codecStored:
-		if len(body) != rawLen {
-			return nil, fmt.Errorf("%w: %d bytes stored, head says %d", ErrDamaged, len(body), rawLen)
-		}
 		return body, nil
 	case codecS2:
-		if n, err := s2.DecodedLen(body); err != nil || n != rawLen {
-			return nil, fmt.Errorf("%w: s2 length differs from the head's", ErrDamaged)
-		}
-		d.raw = slices.Grow(d.raw[:0], rawLen)[:rawLen]
-		raw, err := s2.Decode(d.raw, body)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
-		}
-		return raw, nil
+		d.raw, err = appendBlock(d.raw, body, h.rawLen)
+		return d.raw, err
 	}
-	return nil, fmt.Errorf("%w: codec %d", ErrDamaged, head[0])
+	for i := range h.parts() {
+		from, n := len(d.raw), h.partLen(i)
+		if d.raw, err = h.appendPart(d.raw, body[:n], i, h.rawLen-from); err != nil {
+			return nil, err
+		}
+		body = body[n:]
+		if !holds(d.raw[from:], h.width(i)) {
+			return nil, fmt.Errorf("%w: part %d does not hold its entries", ErrDamaged, i)
+		}
+	}
+	if len(d.raw) != h.rawLen {
+		return nil, fmt.Errorf("%w: parts of %d bytes, head says %d", ErrDamaged, len(d.raw), h.rawLen)
+	}
+	return d.raw, nil
+}
+
+// DecodePart returns those entries of a frame that are read together with entry
+// at, and the place of the first of them, under the same terms as Decode: the
+// part that holds it, where the frame has parts, of which the others are not
+// looked at. at is below the frame's count.
+func (d *Decoder) DecodePart(b []byte, at int) (entries [][]byte, first int, err error) {
+	h, body, err := open(b)
+	if err != nil {
+		return nil, 0, err
+	}
+	if at < 0 || at >= h.count {
+		return nil, 0, fmt.Errorf("%w: %d entries, entry %d is asked for", ErrDamaged, h.count, at)
+	}
+	if h.codec != codecParts {
+		raw, err := d.payload(&h, body)
+		if err != nil {
+			return nil, 0, err
+		}
+		entries, err = d.cut(raw, h.count, 2)
+		return entries, 0, err
+	}
+	i := at / h.partWidth
+	from := h.end(i - 1)
+	if d.raw, err = h.appendPart(d.raw[:0], body[from:from+uint64(h.partLen(i))], i, h.rawLen); err != nil {
+		return nil, 0, err
+	}
+	entries, err = d.cut(d.raw, h.width(i), 2)
+	return entries, i * h.partWidth, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger/frame"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/s2"
 	"pgregory.net/rapid"
 )
 
@@ -85,6 +86,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("DecodeAfter: entry %d is %q", i, after[i])
 			}
 		}
+		checkParts(t, b, entries)
 		if n, err := frame.Count(b); err != nil || n != len(entries) {
 			t.Fatalf("Count = %d, %v", n, err)
 		}
@@ -94,8 +96,68 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// checkParts reads each entry with its part alone.
+func checkParts(t interface{ Fatalf(string, ...any) }, b []byte, entries [][]byte) {
+	var d frame.Decoder
+	for i := range entries {
+		part, first, err := d.DecodePart(b, i)
+		if err != nil || i < first || i-first >= len(part) {
+			t.Fatalf("DecodePart of entry %d: %d entries from %d, %v", i, len(part), first, err)
+		}
+		for j, e := range part {
+			if !bytes.Equal(e, entries[first+j]) {
+				t.Fatalf("DecodePart of entry %d: entry %d is %q", i, first+j, e)
+			}
+		}
+	}
+	for _, i := range []int{-1, len(entries)} {
+		if _, _, err := d.DecodePart(b, i); !errors.Is(err, frame.ErrDamaged) {
+			t.Fatalf("DecodePart of entry %d of %d: %v", i, len(entries), err)
+		}
+	}
+}
+
+// TestOldFramesAreRead reads a bundle coded as one block, as it was written before
+// there were parts.
+func TestOldFramesAreRead(t *testing.T) {
+	entries := shaped(256)
+	var payload []byte
+	for _, e := range entries {
+		payload = frame.AppendEntry(payload, e)
+	}
+	b := binary.BigEndian.AppendUint16([]byte{1}, 256)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
+	body := s2.Encode(nil, payload)
+	table := crc32.MakeTable(crc32.Castagnoli)
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(crc32.Checksum(b, table), table, body))
+	b = append(b, body...)
+	got, err := frame.Decode(b)
+	if err != nil || len(got) != 256 || !bytes.Equal(got[255], entries[255]) {
+		t.Fatalf("%d entries, %v", len(got), err)
+	}
+	checkParts(t, b, entries)
+}
+
+// A part that is damaged is found by who reads it, and hides no other.
+func TestDamagedPart(t *testing.T) {
+	entries := shaped(256)
+	b := frame.Encode(nil, entries)
+	b[len(b)-9] ^= 1
+	if _, err := frame.Decode(b); !errors.Is(err, frame.ErrDamaged) {
+		t.Fatalf("Decode: %v", err)
+	}
+	var d frame.Decoder
+	if _, _, err := d.DecodePart(b, 255); !errors.Is(err, frame.ErrDamaged) {
+		t.Fatalf("DecodePart of an entry of the part: %v", err)
+	}
+	part, first, err := d.DecodePart(b, 100)
+	if err != nil || !bytes.Equal(part[100-first], entries[100]) {
+		t.Fatalf("DecodePart of an entry of another part: %v", err)
+	}
+}
+
 func TestEveryFlipIsFound(t *testing.T) {
-	for _, entries := range [][][]byte{{[]byte("daybook"), []byte("log")}, shaped(2)} {
+	for _, entries := range [][][]byte{{[]byte("daybook"), []byte("log")}, shaped(2), repeated(70)} {
 		b := frame.Encode(nil, entries)
 		for i := range b {
 			for bit := range 8 {
@@ -110,15 +172,27 @@ func TestEveryFlipIsFound(t *testing.T) {
 }
 
 func TestEveryTruncationIsFound(t *testing.T) {
-	b := frame.Encode(nil, shaped(3))
-	for i := range b {
-		if _, err := frame.Decode(b[:i]); !errors.Is(err, frame.ErrDamaged) {
-			t.Fatalf("cut to %d of %d bytes: %v", i, len(b), err)
+	for _, entries := range [][][]byte{shaped(3), repeated(130)} {
+		b := frame.Encode(nil, entries)
+		for i := range b {
+			if _, err := frame.Decode(b[:i]); !errors.Is(err, frame.ErrDamaged) {
+				t.Fatalf("cut to %d of %d bytes: %v", i, len(b), err)
+			}
+		}
+		if _, err := frame.Decode(append(b, 0)); !errors.Is(err, frame.ErrDamaged) {
+			t.Fatalf("one byte more: %v", err)
 		}
 	}
-	if _, err := frame.Decode(append(b, 0)); !errors.Is(err, frame.ErrDamaged) {
-		t.Fatalf("one byte more: %v", err)
+}
+
+// repeated returns n entries of few bytes that s2 shortens well: a small frame in
+// parts.
+func repeated(n int) [][]byte {
+	entries := make([][]byte, n)
+	for i := range entries {
+		entries[i] = fmt.Appendf(nil, "daybook daybook %d", i%3)
 	}
+	return entries
 }
 
 func TestLargest(t *testing.T) {
@@ -190,12 +264,19 @@ func TestNoAllocationPerEntry(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(frame.Encode(nil, [][]byte{[]byte("daybook"), []byte("log")}))
 	f.Add(frame.Encode(nil, shaped(2)))
+	f.Add(frame.Encode(nil, repeated(65)))
 	f.Add([]byte{})
 	f.Add(append(make([]byte, 11), 4, 12, 'l', 'o', 'g', 's'))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= 11 && b[7] == 0 { // let the fuzzer past the checksum
 			table := crc32.MakeTable(crc32.Castagnoli)
-			sum := crc32.Update(crc32.Checksum(b[:7], table), table, b[11:])
+			checked := b[11:]
+			if b[0] == 2 && len(checked) > 0 && checked[0] > 0 {
+				parts := (int(binary.BigEndian.Uint16(b[1:])) + int(checked[0]) - 1) / int(checked[0])
+				checked = checked[:min(len(checked), 1+8*parts)]
+			}
+			sealParts(checked, b[11:])
+			sum := crc32.Update(crc32.Checksum(b[:7], table), table, checked)
 			binary.BigEndian.PutUint32(b[7:], sum)
 		}
 		entries, err := frame.Decode(b)
@@ -205,6 +286,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
+		checkParts(t, b, entries)
 		again, err := frame.Decode(frame.Encode(nil, entries))
 		if err != nil {
 			t.Fatal(err)
@@ -213,6 +295,22 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// sealParts makes the checksums of the parts right, where the table fits them.
+func sealParts(table, body []byte) {
+	if len(table) == 0 || len(body) == len(table) {
+		return
+	}
+	parts := body[len(table):]
+	for row := table[1:]; len(row) >= 8; row = row[8:] {
+		n := binary.BigEndian.Uint32(row)
+		if uint64(n) > uint64(len(parts)) {
+			return
+		}
+		binary.BigEndian.PutUint32(row[4:], crc32.Checksum(parts[:n], crc32.MakeTable(crc32.Castagnoli)))
+		parts = parts[n:]
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {
@@ -241,6 +339,17 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
 		})
+	}
+}
+
+// BenchmarkDecodePart reads one entry of a bundle.
+func BenchmarkDecodePart(b *testing.B) {
+	coded := frame.Encode(nil, shaped(256))
+	var d frame.Decoder
+	for i := 0; b.Loop(); i++ {
+		if _, _, err := d.DecodePart(coded, i*31%256); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
