@@ -32,12 +32,13 @@ type follower struct {
 	lastSnap time.Duration
 
 	indexTried time.Duration // when the index last met a full disk
+	pause      *time.Timer   // of gather
 	decoder    frame.Decoder
 	coded      []byte // of the frame being hashed
 }
 
 func newFollower(l *Ledger) *follower {
-	f := &follower{l: l, replay: newReplay(newState(l.engine))}
+	f := &follower{l: l, replay: newReplay(newState(l.engine)), pause: time.NewTimer(gatherFor)}
 	f.replay.closing = newClosing()
 	f.replay.closing.store = f.storeClose
 	f.replay.closing.met = l.closes.meet
@@ -138,6 +139,7 @@ func (f *follower) run(ctx context.Context) error {
 		}
 		select {
 		case <-change:
+			f.gather(ctx)
 		case ask := <-f.l.questions:
 			f.answer(ask)
 		case <-idle.C:
@@ -203,82 +205,22 @@ func (f *follower) follow() error {
 	}
 }
 
-// step takes the next entries: a cohort that was handed over, or what is on disk
+// step takes the next entries: cohorts that were handed over, or what is on disk
 // up to the next one. It returns the new position.
 func (f *follower) step(from, size uint64) (uint64, error) {
-	c, next := f.l.handover.take(from)
-	if c != nil {
-		err := f.adopt(c)
-		to := c.next.Size
-		c.release()
-		return to, err
+	list, next := f.l.handover.take(from, size)
+	if len(list) > 0 {
+		err := f.adopt(list)
+		for _, c := range list {
+			c.release()
+		}
+		return next, err
 	}
 	to := min(size, from+followStep, next)
 	if err := f.l.frames.scan(from, to, func(_ uint64, raw []byte) error { return f.take(raw) }); err != nil {
 		return from, err
 	}
 	return to, f.compare(from, to)
-}
-
-// adopt re-reads a cohort from disk and re-hashes it. Where an entry's bytes have
-// the hash that was integrated, what the sequencer derived of them holds too.
-func (f *follower) adopt(c *cohort) error {
-	closing := f.replay.closing
-	if err := closing.before(f.replay, c.time); err != nil {
-		return err
-	}
-	appends := c.appends
-	entry := verify.Entry{Head: appends[0].head}
-	err := f.leaves(c.first, c.next.Size, func(index uint64, leaf verify.Hash) error {
-		i := int(index - c.first)
-		e := &c.entries[i]
-		if leaf != e.leaf {
-			return &FaultError{index, "what is on disk has another hash than what was committed"}
-		}
-		if i == appends[0].end {
-			appends = appends[1:]
-			entry.Head = appends[0].head
-		}
-		entry.Place, entry.Body = e.place, e.body
-		f.replay.adoptStream(e)
-		if err := f.replay.judge.Apply(index, c.time, e.place.Kind, e.body); err != nil {
-			return &FaultError{index, err.Error()}
-		}
-		if i+1 == appends[0].end {
-			f.replay.adoptRun(appends[0].run)
-			if err := f.replay.adoptAlert(appends[0].silent); err != nil {
-				return err
-			}
-			closing.afterRun(f.replay.run, appends[0].run == nil, &entry, index)
-		}
-		if err := closing.afterOne(f.replay.stream, &entry, index); err != nil {
-			return err
-		}
-		return f.addIndex(index, &entry, e.event)
-	})
-	if err == nil {
-		f.replay.frontier, f.replay.time = c.frontier, c.time
-	}
-	return err
-}
-
-// leaves calls fn with the leaf hash of each entry in [lo, hi), from disk.
-func (f *follower) leaves(lo, hi uint64, fn func(index uint64, leaf verify.Hash) error) error {
-	return scanFrames(f.l.engine, lo, hi, func(first uint64, coded []byte) error {
-		f.coded = append(f.coded[:0], coded...) // it is hashed where it lies
-		entries, err := f.decoder.DecodeAfter(f.coded)
-		if err != nil {
-			return &FaultError{first, err.Error()}
-		}
-		for i, after := range entries {
-			if index := first + uint64(i); index >= lo && index < hi {
-				if err := fn(index, verify.HashLeafAfter(after)); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
 }
 
 // compare checks the root derived from disk against the tree of the log at that
@@ -371,6 +313,7 @@ func (l *Ledger) waitFollowed(ctx context.Context, size uint64) error {
 		if l.watched.unindexed.Load() {
 			return l.watched.disk.noRoom()
 		}
+		l.handover.want()
 		select {
 		case <-change:
 		case <-l.stopping:

@@ -191,7 +191,8 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
-		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion)}
+		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion),
+		handover: handover{wanted: make(chan struct{}, 1)}}
 	l.closes = &closer{l: l}
 	l.scrub = newScrub(l, cfg)
 	l.verification.Store(&Verification{Period: cfg.VerifyPeriod})

@@ -53,6 +53,7 @@ type sequencer struct {
 
 func (q *sequencer) loop() {
 	for {
+		q.l.awaitFollower()
 		works, ok := q.l.queue.take(q.l.engine.InFlight())
 		if !ok {
 			q.releaseParked()
