@@ -21,10 +21,9 @@ type FsckResult struct {
 }
 
 // Fsck re-derives every leaf, tile, stream, run, close and root of the published
-// log while it runs, on every core, and then the tables of the search index.
-// progress is called now and then, from the calling goroutine; done begins anew
-// with the index. An error is the context's; what is wrong with the log is in the
-// result.
+// log while it runs, and the tables of the search index, on every core and in one
+// pass. progress is called now and then, from the calling goroutine. An error is
+// the context's; what is wrong with the log is in the result.
 func (l *Ledger) Fsck(ctx context.Context, progress func(done, total uint64)) (FsckResult, error) {
 	h := l.Head()
 	c := newFsck(l.engine, store.Head{Term: h.Term, Size: h.Size, Root: h.Root, TimeNS: h.TimeNS}, l.workers)
@@ -50,8 +49,8 @@ func Fsck(ctx context.Context, engine store.Engine, progress func(done, total ui
 }
 
 // An fsck is one audit of a whole log: a goroutine reads bundles in order,
-// workers derive them, and the caller's applies them in order, which is a third
-// of the work.
+// workers derive them, the caller's applies them in order, which is a fifth of the
+// work, and two more compare the index.
 type fsck struct {
 	*audit
 	head      store.Head
@@ -60,6 +59,7 @@ type fsck struct {
 	position  verify.Frontier // of the snapshots
 	progress  func(done, total uint64)
 	openIndex func() (*index.Index, error) // nil, or of a nil index: it is not checked
+	index     *indexPass                   // nil: it is not checked
 }
 
 func newFsck(engine store.Engine, head store.Head, workers int) *fsck {
@@ -73,7 +73,7 @@ func (c *fsck) run(ctx context.Context, progress func(done, total uint64)) (Fsck
 	c.progress = progress
 	err := c.checkCloses(ctx)
 	if err == nil {
-		err = c.checkIndex(ctx)
+		err = c.index.end(ctx, c.engine, c.size)
 	}
 	result := FsckResult{Entries: c.replay.frontier.Size, OK: err == nil}
 	if ctx.Err() != nil {
@@ -93,6 +93,8 @@ func (c *fsck) check(ctx context.Context) error {
 	if c.size == 0 {
 		return &FaultError{0, "the log has no entry 0"}
 	}
+	var unopened error
+	c.index, unopened = c.newIndexPass()
 	told := uint64(0)
 	err := c.pipe(ctx, func(p *piece) error {
 		if err := c.apply(p); err != nil {
@@ -105,16 +107,18 @@ func (c *fsck) check(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = c.end()
+	}
 	if err != nil {
 		return err
 	}
-	return c.end()
+	return unopened
 }
 
 // pipe reads and derives every piece and gives it to apply, in order. What is in
 // flight is bounded: two pieces for each worker, and two.
 func (c *fsck) pipe(ctx context.Context, apply func(*piece) error) error {
-	ctx, cancel := context.WithCancel(ctx)
 	depth := 2*c.workers + 2
 	free, work, order := make(chan *piece, depth), make(chan *piece, depth), make(chan *piece, depth)
 	for range depth {
@@ -122,6 +126,14 @@ func (c *fsck) pipe(ctx context.Context, apply func(*piece) error) error {
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	applied := free
+	if c.index != nil {
+		applied = make(chan *piece, depth)
+		whole := ctx
+		wg.Go(func() { c.index.gather(whole, applied, free) })
+		defer close(applied)
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wg.Go(func() {
 		defer close(work)
@@ -141,6 +153,7 @@ func (c *fsck) pipe(ctx context.Context, apply func(*piece) error) error {
 	for range c.workers {
 		wg.Go(func() {
 			for p := range work {
+				p.collect(c.index.wants(p.first))
 				p.derive()
 				p.ready <- struct{}{}
 			}
@@ -149,9 +162,10 @@ func (c *fsck) pipe(ctx context.Context, apply func(*piece) error) error {
 	for p := range order {
 		<-p.ready
 		if err := apply(p); err != nil {
+			c.index.abandon()
 			return err
 		}
-		free <- p
+		applied <- p
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -3,113 +3,107 @@ package ledger
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/daybook-ledger/daybook/ledger/index"
 	"github.com/daybook-ledger/daybook/ledger/store"
+	"github.com/daybook-ledger/daybook/verify"
 )
 
-// indexWorkers bounds how many tables of the index are built at a time, each in
-// some 50 MB.
-const indexWorkers = 4
+// An indexPass compares the tables of the search index with the entries while an
+// fsck goes over them: one goroutine gathers the terms of the pieces that were
+// applied, another compares what becomes complete. Its fault is held back: one in
+// an entry goes before.
+type indexPass struct {
+	index *index.Index
+	pass  *index.Pass
+	found atomic.Bool // a fault, in the index or before: the rest is not compared
+	fault error       // owned by the comparing goroutine until pipe returns
+}
 
-// checkIndex compares the search index with the entries, which are sound: several
-// tables at a time.
-func (c *fsck) checkIndex(ctx context.Context) error {
+// newIndexPass opens the index. Nil where there is none to check.
+func (c *fsck) newIndexPass() (*indexPass, error) {
 	if c.openIndex == nil {
-		return nil
+		return nil, nil
 	}
 	x, err := c.openIndex()
 	if err != nil {
-		return faultIn(store.Index, 0, "%v", err)
+		return nil, faultIn(store.Index, 0, "%v", err)
 	}
 	if x == nil || x.Position() == 0 {
-		return nil
+		return nil, nil
 	}
-	p := tablePool{index: x, engine: c.engine, size: min(c.size, x.Position()), jobs: make(chan tableJob), news: make(chan tableNews)}
-	return p.run(ctx, min(c.workers, indexWorkers), c.progress)
+	return &indexPass{index: x, pass: x.NewPass(c.size)}, nil
 }
 
-// A tablePool compares tables of the index, several at a time.
-type tablePool struct {
-	index  *index.Index
-	engine store.Engine
-	size   uint64
-	jobs   chan tableJob
-	news   chan tableNews
+// wants tells whether the terms of the piece at first are needed.
+func (p *indexPass) wants(first uint64) bool {
+	return p != nil && first < p.pass.End() && !p.found.Load()
 }
 
-// A tableJob is the range of a table when the jobs were dealt.
-type tableJob struct{ first, end uint64 }
-
-// tableNews is what a worker tells: entries that it read, or how a job ended.
-type tableNews struct {
-	entries uint64
-	job     tableJob
-	listed  uint64
-	err     error
+// abandon ends the pass: a fault was found that goes before any in the index.
+func (p *indexPass) abandon() {
+	if p != nil {
+		p.found.Store(true)
+	}
 }
 
-// run returns the fault with the lowest index: the jobs are dealt in order, and
-// those under way when a fault is found are ended.
-func (p *tablePool) run(ctx context.Context, workers int, progress func(done, total uint64)) error {
-	deal, stop := context.WithCancel(ctx)
-	defer stop()
+// gather takes the pieces that were applied, in order, until there are no more,
+// and gives them back.
+func (p *indexPass) gather(ctx context.Context, applied <-chan *piece, free chan<- *piece) {
+	complete := make(chan *index.Terms)
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	wg.Go(func() { p.deal(deal) })
-	var work sync.WaitGroup
-	for range workers {
-		work.Go(func() { p.work(ctx) })
-	}
-	wg.Go(func() { work.Wait(); close(p.news) })
-	var fault error
-	all, done, bad := indexCheck{index: p.index}, uint64(0), uint64(0)
-	for n := range p.news {
-		if n.err != nil {
-			stop()
-			if fault == nil || n.job.first < bad {
-				fault, bad = n.err, n.job.first
+	defer close(complete)
+	wg.Go(func() { p.compare(ctx, complete) })
+	for piece := range applied {
+		if piece.collected && !p.found.Load() && ctx.Err() == nil {
+			if terms := p.pass.Take(ctx, piece.first, piece.terms); terms != nil {
+				complete <- terms
 			}
 		}
-		all.listed += n.listed
-		all.next = max(all.next, n.job.end)
-		if done += n.entries; n.entries > 0 && done%fsckProgress == 0 && progress != nil {
-			progress(min(done, p.size), p.size)
-		}
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if fault != nil {
-		return fault
-	}
-	return all.dictionary(ctx)
-}
-
-func (p *tablePool) deal(ctx context.Context) {
-	defer close(p.jobs)
-	for at := uint64(0); at < p.size; {
-		job := tableJob{at, p.index.TableEnd(at)}
-		select {
-		case p.jobs <- job:
-		case <-ctx.Done():
-			return
-		}
-		at = job.end
+		free <- piece
 	}
 }
 
-func (p *tablePool) work(ctx context.Context) {
-	pace := func(entries uint64) error {
-		p.news <- tableNews{entries: entries}
-		if ctx.Err() != nil {
+func (p *indexPass) compare(ctx context.Context, complete <-chan *index.Terms) {
+	for terms := range complete {
+		if !p.found.Load() && ctx.Err() == nil {
+			if at, err := p.pass.Compare(ctx, terms); err != nil {
+				p.fault = faultIn(store.Index, at, "%v", err)
+				p.found.Store(true)
+			}
+		}
+		p.pass.Recycle(terms)
+	}
+}
+
+// end compares what the pass over the entries did not, size of them, and the
+// dictionary.
+func (p *indexPass) end(ctx context.Context, engine store.Engine, size uint64) error {
+	if p == nil || p.fault != nil {
+		if ctx.Err() != nil || p == nil {
 			return context.Cause(ctx)
 		}
-		return nil
+		return p.fault
 	}
-	for job := range p.jobs {
-		k := indexCheck{index: p.index, engine: p.engine, next: job.first, pace: pace}
-		err := k.table(ctx, job.end)
-		p.news <- tableNews{job: job, listed: k.listed, err: err}
+	rest, counted, listed := p.pass.Rest()
+	c := indexCheck{index: p.index, engine: engine, next: counted, listed: listed, pace: func(uint64) error { return context.Cause(ctx) }}
+	for _, r := range rest {
+		part := indexCheck{index: p.index, engine: engine, next: r.At, pace: c.pace}
+		if err := part.table(ctx, r.Until); err != nil {
+			return err
+		}
+		c.listed, c.next = c.listed+part.listed, max(c.next, part.next)
 	}
+	for size = min(size, p.index.Position()); c.next < size; {
+		at := c.next
+		if err := c.table(ctx, verify.MaxSize); err != nil {
+			return err
+		}
+		if c.next == at {
+			break
+		}
+	}
+	return c.dictionary(ctx)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/daybook-ledger/daybook/ledger/frame"
+	"github.com/daybook-ledger/daybook/ledger/index"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -25,6 +26,9 @@ type piece struct {
 	tree    tile  // of n leaves
 	fault   error // at first+n; nil: none
 	ready   chan struct{}
+
+	collected bool // terms are of the entries
+	terms     *index.Part
 }
 
 // A piecePart is one frame of a piece.
@@ -43,6 +47,17 @@ func newPiece() *piece {
 func (p *piece) reset(first, size uint64) {
 	p.first, p.next, p.hi = first, first, min(size, first+bundleWidth)
 	p.frames, p.gap, p.n, p.fault = p.frames[:0], nil, 0, nil
+}
+
+// collect has derive collect the terms for the index too, or not.
+func (p *piece) collect(terms bool) {
+	if p.collected = terms; !terms {
+		return
+	}
+	if p.terms == nil {
+		p.terms = new(index.Part)
+	}
+	p.terms.Reset()
 }
 
 // add copies a frame of the bundle. It believes the count in the frame's head:
@@ -112,6 +127,11 @@ func (p *piece) deriveEntries() error {
 				return &FaultError{p.first + uint64(p.n), err.Error()}
 			}
 			p.tree.nodes[at(0, uint64(p.n))] = d.leaf
+			if p.collected {
+				if err := p.terms.Add(&d.entry, &d.event); err != nil {
+					return &FaultError{p.first + uint64(p.n), err.Error()}
+				}
+			}
 			p.n++
 		}
 	}

@@ -10,11 +10,21 @@ type builder struct {
 	w            bucketWriter
 }
 
+// columns are the hashes and the numbers of a table's entries, by their offset.
+type columns struct {
+	hashes  [numColumns][]uint32
+	numbers [numNumbers][]uint8
+}
+
 // table yields the keys and values of the chunk, ascending.
 func (b *builder) table(g geometry, t *tail, c Chunk) iter.Seq2[[]byte, []byte] {
+	return b.rows(g.chunkTable(t.first>>g.chunk), []Chunk{c}, &columns{t.columns, t.numbers})
+}
+
+// rows yields the keys and values of the table that the chunks make, ascending.
+func (b *builder) rows(tb table, chunks []Chunk, c *columns) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		tb := g.chunkTable(t.first >> g.chunk)
-		b.header = appendHeader(b.header[:0], []Chunk{c})
+		b.header = appendHeader(b.header[:0], chunks)
 		if !yield(tb.headerKey(), b.header) {
 			return
 		}
@@ -24,9 +34,9 @@ func (b *builder) table(g geometry, t *tail, c Chunk) iter.Seq2[[]byte, []byte] 
 			ok := true
 			switch info.shape {
 			case number:
-				ok = b.numbers(f, t.numbers[info.slot])
+				ok = b.numbers(f, c.numbers[info.slot])
 			case text, hashed:
-				ok = b.hashes(f, t.columns[info.slot])
+				ok = b.hashes(f, c.hashes[info.slot])
 			}
 			if !ok {
 				return

@@ -34,12 +34,12 @@ type Checked struct {
 // After the last table CheckDictionary finds the rows that no entry calls for.
 func (x *Index) Check(ctx context.Context, at, until uint64, read EntryReader) (Checked, error) {
 	for at < x.Position() {
-		c := tableCheck{x: x, t: x.tableOf(at), from: at >> x.g.chunk, to: until >> x.g.chunk, read: read}
+		c := tableCheck{x: x, t: x.tableOf(at), values: valueCheck{x: x, from: at >> x.g.chunk, to: until >> x.g.chunk}, read: read}
 		err := c.run(ctx)
 		if x.gone(c.t) && ctx.Err() == nil {
 			continue // merged meanwhile
 		}
-		return Checked{c.t.first, c.t.end(), c.listed}, err
+		return Checked{c.t.first, c.t.end(), c.values.listed}, err
 	}
 	return Checked{First: at, Next: at}, nil
 }
@@ -82,10 +82,8 @@ func (x *Index) CheckDictionary(ctx context.Context, before, listed uint64) erro
 type tableCheck struct {
 	x      *Index
 	t      table
-	from   uint64 // chunks [from, to) have their rows of the dictionary counted
-	to     uint64
+	values valueCheck
 	read   EntryReader
-	listed uint64
 }
 
 func (k *tableCheck) run(ctx context.Context) error {
@@ -137,33 +135,64 @@ func (k *tableCheck) rebuild(built *memory, chunk uint64) error {
 }
 
 func (k *tableCheck) checkValues(t *tail, c Chunk, chunk uint64) (err error) {
-	counted := map[string]bool{} // keys that stand for more than one value
+	k.values.begin(chunk)
 	for slot, s := range t.seen {
 		if c.unlisted&(1<<slot) != 0 {
 			continue
 		}
 		s.each(func(v []byte) bool {
-			key := appendValueKey(nil, textFields[slot], v)
-			row, missing := k.x.engine.Get(key)
-			switch {
-			case errors.Is(missing, store.ErrNotFound):
-				err = fmt.Errorf("%w: %v %q of chunk %d is not in the dictionary", ErrDamaged, textFields[slot], v, chunk)
-			case missing != nil:
-				err = missing
-			case len(row) != 8 || binary.BigEndian.Uint64(row) > chunk:
-				err = fmt.Errorf("%w: %v %q is in chunk %d, the dictionary says %x", ErrDamaged, textFields[slot], v, chunk, row)
-			case binary.BigEndian.Uint64(row) < chunk || chunk < k.from || chunk >= k.to || counted[string(key)]:
-			default:
-				k.listed++
-				if len(v) > maxKeyValue {
-					counted[string(key)] = true
-				}
-			}
+			err = k.values.value(slot, v)
 			return err == nil
 		})
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// A valueCheck looks the values of chunks up in the dictionary, chunk by chunk.
+type valueCheck struct {
+	x      *Index
+	from   uint64 // chunks [from, to) have their rows of the dictionary counted
+	to     uint64
+	listed uint64 // rows counted
+	known  known  // values that an earlier chunk had; without sums: nothing is remembered
+
+	chunk   uint64
+	counted map[string]bool // keys that stand for more than one value
+	key     []byte
+}
+
+// begin begins a chunk, which comes after those before.
+func (k *valueCheck) begin(chunk uint64) {
+	k.chunk = chunk
+	clear(k.counted)
+}
+
+// value looks up a value that the chunk has.
+func (k *valueCheck) value(slot int, v []byte) error {
+	k.key = appendValueKey(k.key[:0], textFields[slot], v)
+	if k.known.sums != nil && k.known.add(k.key) {
+		return nil
+	}
+	row, err := k.x.engine.Get(k.key)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w: %v %q of chunk %d is not in the dictionary", ErrDamaged, textFields[slot], v, k.chunk)
+	case err != nil:
+		return err
+	case len(row) != 8 || binary.BigEndian.Uint64(row) > k.chunk:
+		return fmt.Errorf("%w: %v %q is in chunk %d, the dictionary says %x", ErrDamaged, textFields[slot], v, k.chunk, row)
+	case binary.BigEndian.Uint64(row) < k.chunk || k.chunk < k.from || k.chunk >= k.to || k.counted[string(k.key)]:
+		return nil
+	}
+	k.listed++
+	if len(v) > maxKeyValue {
+		if k.counted == nil {
+			k.counted = map[string]bool{}
+		}
+		k.counted[string(k.key)] = true
 	}
 	return nil
 }
