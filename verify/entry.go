@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -136,45 +137,60 @@ type Entry struct {
 // a *GrammarError.
 func ParseEntry(b []byte) (Entry, error) {
 	var e Entry
+	if err := e.parse(b, nil); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+// ParseAfter is ParseEntry into e, given the entry before, or any other that was
+// parsed without an error: where the bytes of its batch head are the same, as
+// they are within an append, they are not parsed again, and Head aliases those of
+// before. After an error e is undefined. before may be nil, but not e.
+func (e *Entry) ParseAfter(before *Entry, b []byte) error { return e.parse(b, before) }
+
+func (e *Entry) parse(b []byte, before *Entry) error {
 	parts := [3]*[]byte{&e.HeadBytes, &e.PlaceBytes, &e.Body}
 	names := [3]string{"head", "place", "body"}
 	pos := 0
 	for i := range parts {
 		if pos == len(b) {
-			return Entry{}, &FieldError{Field: names[i], Reason: ReasonMissing}
+			return &FieldError{Field: names[i], Reason: ReasonMissing}
 		}
 		if want := byte(i+1)<<3 | wireBytes; b[pos] != want {
-			return Entry{}, entryTagError(b, pos, names[i])
+			return entryTagError(b, pos, names[i])
 		}
 		n, at := uvarint(b, pos+1)
 		if at < 0 {
-			return Entry{}, badVarint(b, pos+1, names[i])
+			return badVarint(b, pos+1, names[i])
 		}
 		if n > uint64(len(b)-at) {
-			return Entry{}, &GrammarError{Offset: pos + 1, Field: names[i], Reason: "length past the end"}
+			return &GrammarError{Offset: pos + 1, Field: names[i], Reason: "length past the end"}
 		}
 		*parts[i] = b[at : at+int(n) : at+int(n)]
 		pos = at + int(n)
 	}
 	if pos != len(b) {
-		return Entry{}, entryTagError(b, pos, "")
+		return entryTagError(b, pos, "")
 	}
 	if len(e.Body) == 0 {
-		return Entry{}, &FieldError{Field: "body", Reason: ReasonMissing}
+		return &FieldError{Field: "body", Reason: ReasonMissing}
 	}
 	if len(e.Body) > MaxBody {
-		return Entry{}, &FieldError{Field: "body", Limit: MaxBody, Got: uint64(len(e.Body)), Reason: ReasonTooLong}
+		return &FieldError{Field: "body", Limit: MaxBody, Got: uint64(len(e.Body)), Reason: ReasonTooLong}
 	}
 	if n := len(b) - len(e.Body); n > MaxHeads {
-		return Entry{}, &FieldError{Field: "head", Limit: MaxHeads, Got: uint64(n), Reason: ReasonTooLong}
+		return &FieldError{Field: "head", Limit: MaxHeads, Got: uint64(n), Reason: ReasonTooLong}
 	}
-	if err := e.Head.parse(e.HeadBytes); err != nil {
-		return Entry{}, inField(err, "head")
+	if before != nil && bytes.Equal(e.HeadBytes, before.HeadBytes) {
+		e.Head = before.Head
+	} else if err := e.Head.parse(e.HeadBytes); err != nil {
+		return inField(err, "head")
 	}
 	if err := e.Place.parse(e.PlaceBytes); err != nil {
-		return Entry{}, inField(err, "place")
+		return inField(err, "place")
 	}
-	return e, nil
+	return nil
 }
 
 // entryTagError says what is wrong with the tag at pos, where the part called

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -320,6 +321,26 @@ func FuzzCheckBody(f *testing.F) {
 			t.Fatalf("%v %x reads as %x", k, b, again)
 		}
 	})
+}
+
+// TestParseAfter reads entries after each other: the same as each alone, whether
+// their batch heads are the same or not.
+func TestParseAfter(t *testing.T) {
+	l := newSampleLog(t, 3)
+	var e verify.Entry
+	for _, first := range l.entries {
+		for _, second := range append(l.entries, first[:len(first)-1]) {
+			before, err := verify.ParseEntry(first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, wantErr := verify.ParseEntry(second)
+			err = e.ParseAfter(&before, second)
+			if (err == nil) != (wantErr == nil) || err == nil && !reflect.DeepEqual(e, want) {
+				t.Fatalf("%x after %x: %v, %v", second, first, err, wantErr)
+			}
+		}
+	}
 }
 
 func BenchmarkParseEntry(b *testing.B) {

@@ -64,6 +64,13 @@ func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 			continue
 		}
 		f := &m.fields[num]
+		if num > last && uint8(tag&7) == f.wire && pos < len(b) {
+			if next := s.short(f, b, pos); next > 0 {
+				seen |= 1 << num
+				last, pos = num, next
+				continue
+			}
+		}
 		if uint8(tag&7) != f.wire {
 			return &GrammarError{Offset: start, Field: f.name, Reason: fmt.Sprintf("wire type %d, want %d", tag&7, f.wire)}
 		}
@@ -89,6 +96,28 @@ func (s *scanner) message(m *messageTable, pos, end int, top uint32) error {
 		return s.missing(m, top, missing)
 	}
 	return nil
+}
+
+// short reads and captures the value at pos of a field that was not before, as most
+// are: singular, a string or a number whose first byte is its length or itself.
+// It returns the position after it, or 0: then it takes the long way, which knows
+// what is wrong.
+func (s *scanner) short(f *fieldTable, b []byte, pos int) int {
+	n := b[pos]
+	if n < f.low || n > f.high {
+		return 0
+	}
+	pos++
+	if f.wire == wireVarint {
+		s.numbers[f.slot] = uint64(n)
+		return pos
+	}
+	end := pos + int(n)
+	if end > len(b) || f.kind == kindString && !validUTF8(b[pos:end]) {
+		return 0
+	}
+	s.strings[f.slot] = b[pos:end]
+	return end
 }
 
 // delimited reads the length at pos and the string, bytes, message or packed

@@ -46,10 +46,13 @@ type fieldTable struct {
 	repeated bool  // one element per occurrence
 	order    uint8 // how elements ascend: orderNone, orderKey, orderNumber
 	min, max uint32
-	items    uint32 // most elements
-	enumMax  uint32 // largest known value
-	sub      *messageTable
-	name     string
+	// low and high bound the first byte of a value that short reads; none where low
+	// is above high.
+	low, high uint8
+	items     uint32 // most elements
+	enumMax   uint32 // largest known value
+	sub       *messageTable
+	name      string
 }
 
 const (
@@ -136,9 +139,35 @@ func buildTable(md protoreflect.MessageDescriptor, depth int) *messageTable {
 		if limits.GetRequired() {
 			m.required |= 1 << fd.Number()
 		}
+		f.low, f.high = f.shortest()
 		m.fields[fd.Number()] = f
 	}
 	return m
+}
+
+// shortest bounds the first byte of the values that scanner.short reads.
+func (f *fieldTable) shortest() (low, high uint8) {
+	const oneByte = 0x7f
+	switch {
+	case f.repeated:
+		return 1, 0
+	case f.kind == kindString || f.kind == kindBytes:
+		low, high = uint8(min(f.min, oneByte)), oneByte
+		if f.max != 0 {
+			high = uint8(min(f.max, oneByte))
+		}
+		if f.explicit {
+			return low, high
+		}
+		return max(low, 1), high
+	case f.kind == kindBool:
+		return 1, 1
+	case f.kind == kindEnum:
+		return 1, uint8(min(f.enumMax, oneByte))
+	case f.wire == wireVarint:
+		return 1, oneByte
+	}
+	return 1, 0
 }
 
 func buildField(fd protoreflect.FieldDescriptor, depth int) fieldTable {
