@@ -19,10 +19,11 @@ type derived struct {
 	sum    verify.Hash // SHA-256 of the body, where the entry takes a number
 }
 
-// derive reads the entry in raw and its body. leaf is its leaf hash. On an error
-// the rest is undefined.
-func (d *derived) derive(raw []byte, leaf verify.Hash) (err error) {
-	if d.entry, err = verify.ParseEntry(raw); err != nil {
+// derive reads the entry in raw and its body. leaf is its leaf hash; before is an
+// entry that may have the same batch head, or nil. On an error the rest is
+// undefined.
+func (d *derived) derive(before *verify.Entry, raw []byte, leaf verify.Hash) (err error) {
+	if err = d.entry.ParseAfter(before, raw); err != nil {
 		return err
 	}
 	kind, body := d.entry.Place.Kind, d.entry.Body

@@ -63,7 +63,9 @@ type fsck struct {
 }
 
 func newFsck(engine store.Engine, head store.Head, workers int) *fsck {
-	return &fsck{audit: newAudit(engine, head.Size, newState(nil)), head: head, workers: workers}
+	c := &fsck{audit: newAudit(engine, head.Size, newState(nil)), head: head, workers: workers}
+	c.replay.unsaved = true
+	return c
 }
 
 // fsckProgress is after how many entries progress is told.
@@ -100,7 +102,6 @@ func (c *fsck) check(ctx context.Context) error {
 		if err := c.apply(p); err != nil {
 			return err
 		}
-		c.replay.clean()
 		if size := c.replay.frontier.Size; c.progress != nil && (size-told >= fsckProgress || size == c.size) {
 			told = size
 			c.progress(size, c.size)

@@ -109,6 +109,7 @@ func (p *piece) derive() {
 }
 
 func (p *piece) deriveEntries() error {
+	var before *verify.Entry
 	for i := range p.frames {
 		part := &p.frames[i]
 		raws, err := part.decoder.DecodeAfter(part.raw)
@@ -123,10 +124,10 @@ func (p *piece) deriveEntries() error {
 				return nil
 			}
 			d := &p.entries[p.n]
-			if err := d.derive(raw[1:], verify.HashLeafAfter(raw)); err != nil {
+			if err := d.derive(before, raw[1:], verify.HashLeafAfter(raw)); err != nil {
 				return &FaultError{p.first + uint64(p.n), err.Error()}
 			}
-			p.tree.nodes[at(0, uint64(p.n))] = d.leaf
+			p.tree.nodes[at(0, uint64(p.n))], before = d.leaf, &d.entry
 			if p.collected {
 				if err := p.terms.Add(&d.entry, &d.event); err != nil {
 					return &FaultError{p.first + uint64(p.n), err.Error()}

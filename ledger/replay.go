@@ -23,7 +23,9 @@ type replay struct {
 	frontier verify.Frontier
 	time     int64
 
-	// what was touched since the last snapshot
+	// what was touched since the last snapshot; unsaved: there are none to take, and
+	// nothing is noted
+	unsaved      bool
 	dirtyRuns    []*run
 	dirtyStreams []dirtyStream
 
@@ -72,7 +74,7 @@ func (p *replay) clean() {
 func (p *replay) apply(raw []byte) error {
 	index := p.frontier.Size
 	p.derived = &p.own
-	if err := p.own.derive(raw, verify.HashLeaf(raw)); err != nil {
+	if err := p.own.derive(nil, raw, verify.HashLeaf(raw)); err != nil {
 		return &FaultError{index, err.Error()}
 	}
 	if err := p.step(index); err != nil {
@@ -163,14 +165,14 @@ func (p *replay) grow(st *stream, index uint64, leaf verify.Hash, place *verify.
 	st.count++
 	st.previous = index + 1
 	st.frontier.Append(leaf)
-	if !st.dirty {
+	if !st.dirty && !p.unsaved {
 		st.dirty = true
 		p.dirtyStreams = append(p.dirtyStreams, dirtyStream{verify.StreamKeyOf(place), st})
 	}
 }
 
 func (p *replay) touch(r *run) {
-	if !r.dirty {
+	if !r.dirty && !p.unsaved {
 		r.dirty = true
 		p.dirtyRuns = append(p.dirtyRuns, r)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"sort"
 
@@ -134,67 +133,13 @@ func (k *tableCheck) rebuild(built *memory, chunk uint64) error {
 	return k.checkValues(t, c, chunk)
 }
 
-func (k *tableCheck) checkValues(t *tail, c Chunk, chunk uint64) (err error) {
-	k.values.begin(chunk)
+func (k *tableCheck) checkValues(t *tail, c Chunk, chunk uint64) error {
 	for slot, s := range t.seen {
-		if c.unlisted&(1<<slot) != 0 {
-			continue
-		}
-		s.each(func(v []byte) bool {
-			err = k.values.value(slot, v)
-			return err == nil
-		})
-		if err != nil {
-			return err
+		if c.unlisted&(1<<slot) == 0 {
+			s.each(func(v []byte) bool { k.values.add(slot, v); return true })
 		}
 	}
-	return nil
-}
-
-// A valueCheck looks the values of chunks up in the dictionary, chunk by chunk.
-type valueCheck struct {
-	x      *Index
-	from   uint64 // chunks [from, to) have their rows of the dictionary counted
-	to     uint64
-	listed uint64 // rows counted
-	known  known  // values that an earlier chunk had; without sums: nothing is remembered
-
-	chunk   uint64
-	counted map[string]bool // keys that stand for more than one value
-	key     []byte
-}
-
-// begin begins a chunk, which comes after those before.
-func (k *valueCheck) begin(chunk uint64) {
-	k.chunk = chunk
-	clear(k.counted)
-}
-
-// value looks up a value that the chunk has.
-func (k *valueCheck) value(slot int, v []byte) error {
-	k.key = appendValueKey(k.key[:0], textFields[slot], v)
-	if k.known.sums != nil && k.known.add(k.key) {
-		return nil
-	}
-	row, err := k.x.engine.Get(k.key)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("%w: %v %q of chunk %d is not in the dictionary", ErrDamaged, textFields[slot], v, k.chunk)
-	case err != nil:
-		return err
-	case len(row) != 8 || binary.BigEndian.Uint64(row) > k.chunk:
-		return fmt.Errorf("%w: %v %q is in chunk %d, the dictionary says %x", ErrDamaged, textFields[slot], v, k.chunk, row)
-	case binary.BigEndian.Uint64(row) < k.chunk || k.chunk < k.from || k.chunk >= k.to || k.counted[string(k.key)]:
-		return nil
-	}
-	k.listed++
-	if len(v) > maxKeyValue {
-		if k.counted == nil {
-			k.counted = map[string]bool{}
-		}
-		k.counted[string(k.key)] = true
-	}
-	return nil
+	return k.values.look(chunk)
 }
 
 // compare compares the stored table with the rows that were built.

@@ -177,19 +177,15 @@ func (p *Pass) gather(ctx context.Context, table table, t *Terms) error {
 
 // checkValues looks the values of a chunk up in the dictionary.
 func (p *Pass) checkValues(t *Terms) error {
-	k := &p.dictionary
-	k.begin(t.chunk.First >> p.x.g.chunk)
 	for slot := range t.values {
 		if t.chunk.unlisted&(1<<slot) != 0 {
 			continue
 		}
 		for i := range t.values[slot].ends {
-			if err := k.value(slot, t.values[slot].value(i)); err != nil {
-				return err
-			}
+			p.dictionary.add(slot, t.values[slot].value(i))
 		}
 	}
-	return nil
+	return p.dictionary.look(t.chunk.First >> p.x.g.chunk)
 }
 
 // An Unchecked is a table that a Pass leaves to Check: its arguments.
