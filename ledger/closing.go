@@ -44,6 +44,9 @@ type closing struct {
 	drafted func(*draft)
 	// met is told of each close in the log; nil: nobody is.
 	met func(index uint64, c *daybookv1.Close)
+	// wrong is told of each close in the log that differs from the entries, and what
+	// is computed is believed; nil: such a close is an error.
+	wrong func(index uint64, err error)
 }
 
 // A closeRef names a close before it is computed.
@@ -270,15 +273,27 @@ func (c *closing) afterOne(st *stream, e *verify.Entry, index uint64) error {
 	if err != nil {
 		return &FaultError{index, err.Error()}
 	}
+	if err := c.compare(index, got); err != nil && c.wrong == nil {
+		return err
+	} else if err != nil {
+		c.wrong(index, err)
+	}
+	for len(c.drafts) > 0 && c.drafts[0].close.PeriodEndNs <= got.PeriodEndNs {
+		c.drafts = c.drafts[1:]
+	}
+	if c.met != nil {
+		c.met(index, got)
+	}
+	return nil
+}
+
+// compare compares a close in the log with the next one that was computed.
+func (c *closing) compare(index uint64, got *daybookv1.Close) error {
 	if len(c.drafts) == 0 || c.drafts[0].close.PeriodEndNs != got.PeriodEndNs {
 		return &unannouncedError{index, got}
 	}
 	if differs := closeDiffers(c.drafts[0].close, got); differs != "" {
 		return &FaultError{index, "close differs from the entries in its " + differs}
-	}
-	c.drafts = c.drafts[1:]
-	if c.met != nil {
-		c.met(index, got)
 	}
 	return nil
 }

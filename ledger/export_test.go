@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"iter"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -39,3 +41,66 @@ func MisleadFsck(engine store.Engine) error {
 
 // CreateUnderRules is Create by a program of an older rules version.
 func CreateUnderRules(cfg CreateConfig, rules uint32) error { return create(cfg, rules) }
+
+// TrueClose is the close that the entries give at the end of the log, without
+// the close before.
+func TrueClose(ctx context.Context, engine store.Engine, end int64) (*daybookv1.Close, error) {
+	c, err := believing(engine)
+	if err == nil {
+		err = c.check(ctx)
+	}
+	if err == nil {
+		err = c.replay.closing.compute(c.replay, end, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.replay.closing.drafts[0].close, nil
+}
+
+// Believe snapshots a log as if every close in it were right, and stores tables
+// that agree with each.
+func Believe(ctx context.Context, engine store.Engine) error {
+	c, err := believing(engine)
+	if err != nil {
+		return err
+	}
+	batch := engine.NewBatch()
+	cl := c.replay.closing
+	cl.store = func(_ int64, pages iter.Seq2[[]byte, []byte]) (err error) {
+		for key, value := range pages {
+			err = errors.Join(err, batch.Set(key, value))
+		}
+		return err
+	}
+	cl.met = func(_ uint64, m *daybookv1.Close) {
+		row, marshalErr := marshal(&daybookv1.Close{PeriodStartNs: m.PeriodStartNs, PeriodEndNs: m.PeriodEndNs, Cut: m.Cut, PreviousCut: m.PreviousCut,
+			Root: m.Root, Streams: m.Streams, Runs: m.Runs, Kinds: m.Kinds, Verdicts: m.Verdicts, Alerts: m.Alerts})
+		err = errors.Join(err, marshalErr, batch.Set(closeKey(m.PeriodEndNs, partDraft, 0), row))
+	}
+	err = errors.Join(err, c.check(ctx))
+	for _, r := range c.replay.dirtyRuns {
+		err = errors.Join(err, batch.Set(runKey(r.key()), r.row()))
+	}
+	for _, d := range c.replay.dirtyStreams {
+		err = errors.Join(err, batch.Set(streamRowKey(d.key), streamRow(d.stream)))
+	}
+	if err := errors.Join(err, cl.save(batch), batch.Set([]byte{byte(store.Position)}, c.replay.frontier.AppendBinary(nil))); err != nil {
+		return err
+	}
+	return engine.Derive(batch)
+}
+
+// believing is a check that believes every close.
+func believing(engine store.Engine) (*fsck, error) {
+	head, err := engine.Head()
+	if err != nil {
+		return nil, err
+	}
+	c := newFsck(engine, head, 1)
+	c.replay.unsaved = false
+	refs, err := scanCloses(newFrameCache(engine), 0, head.Size)
+	c.announce(refs)
+	c.replay.closing.wrong = func(uint64, error) {}
+	return c, err
+}

@@ -35,9 +35,8 @@ const (
 // A pass covers the entries that the follower's newest snapshot covered when it
 // began, and ends there, however the log has grown: then it also compares that
 // snapshot, by a digest taken at its begin. What came later is the next pass's.
-// On the way it compares the stored tables of each close it meets with the close,
-// whose own numbers the tree covers: that they follow from the entries the
-// follower has found once, and fsck finds anew. After the entries come the
+// On the way it computes each close anew, as the follower does, and compares it
+// with the close it meets, and that with its stored tables. After the entries come the
 // search index's tables, each built anew from them, at the same rate.
 //
 // A fault does not stop the log: what is damaged is old, refusing new entries
@@ -56,8 +55,9 @@ type scrub struct {
 	audit *audit // of the pass under way
 	piece *piece
 
-	met   []metClose // in the bundle under way
-	extra uint64     // entries that a step's other work counts for
+	met   []metClose   // in the bundle under way
+	wrong []wrongClose // likewise
+	extra uint64       // entries that a step's other work counts for
 
 	due       time.Duration // monotonic: when the next step is
 	saved     time.Duration // monotonic: when the row was saved
@@ -201,7 +201,7 @@ func (s *scrub) nextBegin() int64 {
 
 // begin begins a pass. A crash before the row is written leaves none under way.
 func (s *scrub) begin() error {
-	if err := s.l.engine.DeleteRange(passRunRows, after(passStreamRows)); err != nil {
+	if err := deletePass(s.l.engine); err != nil {
 		return err
 	}
 	s.row.begin, s.row.position, s.row.faults, s.row.bad = s.l.clock.Wall(), 0, 0, badPlace{}
@@ -217,13 +217,14 @@ func (s *scrub) begin() error {
 		s.row.snapshots = verify.Hash{}
 		s.found(snapshotFault(store.Position, s.row.target, err))
 	}
+	s.computeCloses(newClosing())
 	return s.save()
 }
 
 // step takes the next bundle.
 func (s *scrub) step() {
 	p, row := s.piece, s.row
-	s.met = s.met[:0]
+	s.met, s.wrong = s.met[:0], s.wrong[:0]
 	r := pieceReader{engine: s.l.engine, size: min(row.target, row.position+bundleWidth),
 		take: func() (*piece, error) { return p, nil }, emit: func(*piece) error { return nil }}
 	_ = r.read(row.position) // take and emit do not fail
@@ -307,6 +308,11 @@ func (s *scrub) save() error {
 			}
 		}
 	}
+	if s.audit != nil && !row.broken() {
+		if err := s.saveCloses(batch); err != nil {
+			return err
+		}
+	}
 	if err := batch.Set(passKey, row.bytes()); err != nil {
 		return err
 	}
@@ -318,6 +324,7 @@ func (s *scrub) save() error {
 		s.audit.replay.clean()
 		s.audit.replay.last = nil // it may be forgotten
 		s.audit.replay.state.forget(row.position)
+		return s.savedCloses()
 	}
 	return nil
 }

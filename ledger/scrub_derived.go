@@ -59,8 +59,8 @@ type metClose struct {
 	close *daybookv1.Close
 }
 
-// closeHooks has the pass compare the stored tables of the closes that it meets,
-// once their bundle agrees with the tiles.
+// closeHooks has the pass tell of the wrong closes that it meets, and compare the
+// stored tables of all with the close, once their bundle agrees with the tiles.
 func (s *scrub) closeHooks() auditHooks {
 	return auditHooks{
 		entry: func(p *replay, index uint64) error {
@@ -72,6 +72,9 @@ func (s *scrub) closeHooks() auditHooks {
 			return nil
 		},
 		passed: func(uint64) error {
+			for _, w := range s.wrong {
+				s.found(faultIn(store.Closes, w.index, "%s", w.reason))
+			}
 			for _, m := range s.met {
 				rows, err := checkStoredClose(s.l.engine, m.close)
 				s.extra += rows / rowsPerEntry

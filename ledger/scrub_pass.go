@@ -81,6 +81,10 @@ func (s *scrub) load() error {
 		return s.begin()
 	}
 	s.audit.hooks = s.closeHooks()
+	if err := s.resumeCloses(); err != nil {
+		s.l.log.Warn("the closes of the background verification do not hold together: its pass begins anew", "error", err)
+		return s.begin()
+	}
 	s.unalerted = s.row.faults > 0
 	return nil
 }
@@ -206,11 +210,12 @@ func (s *scrub) ended(at int64) error {
 	}
 	row.phase, row.indexed, row.listed = passEntries, 0, 0
 	row.target, row.position, row.faults, row.bad, row.front, row.levels = 0, 0, 0, badPlace{}, nil, [8][]verify.Hash{}
+	row.computes, row.drafts = false, nil
 	s.audit, s.unalerted = nil, false
 	if err := s.save(); err != nil {
 		return err
 	}
-	return s.l.engine.DeleteRange(passRunRows, after(passStreamRows))
+	return deletePass(s.l.engine)
 }
 
 // alert leaves an alert of the pass's first fault, at most one for each place,

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -18,10 +19,12 @@ import (
 //	'v' 'p'                   passRow
 //	'v' 'r' || run key        snapshot of a run
 //	'v' 's' || stream key     snapshot of a stream
+//	'v' || key of the tally   tally of the period
 var (
 	passKey        = []byte{byte(store.Verification), byte(store.Position)}
 	passRunRows    = []byte{byte(store.Verification), byte(store.Runs)}
 	passStreamRows = []byte{byte(store.Verification), byte(store.Streams)}
+	passTallyRows  = []byte{byte(store.Verification), byte(store.Tally)}
 )
 
 // A badPlace is where something is wrong.
@@ -72,6 +75,8 @@ type passRow struct {
 	covered   uint64   // size of the newest commit up to position
 	term      uint64   // of that commit
 	levels    [8][]verify.Hash
+	computes  bool     // closes are computed
+	drafts    [][]byte // closes computed and not met up to position, in order
 
 	last     passResult
 	standing badPlace // of the newest pass that found something; table 0: none, or a later pass found nothing
@@ -100,7 +105,7 @@ const (
 	passDone
 )
 
-const passRowVersion = 2
+const passRowVersion = 3
 
 func (r *passRow) bytes() []byte {
 	b := []byte{passRowVersion}
@@ -119,6 +124,10 @@ func (r *passRow) bytes() []byte {
 		for i := range hashes {
 			b = append(b, hashes[i][:]...)
 		}
+	}
+	b = binary.BigEndian.AppendUint16(append(b, flag(r.computes)), uint16(len(r.drafts)))
+	for _, d := range r.drafts {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(d))), d...)
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.alerts)))
 	for _, a := range r.alerts {
@@ -182,6 +191,14 @@ func parsePassRow(b []byte) (*passRow, error) {
 		if len(r.levels[i]) >= tileWidth {
 			return nil, errPassRow
 		}
+	}
+	r.computes = in.take(1)[0] == 1
+	for range in.count() {
+		n := binary.BigEndian.Uint32(in.take(4))
+		if in.bad || uint64(n) > uint64(len(in.b)) {
+			return nil, errPassRow
+		}
+		r.drafts = append(r.drafts, bytes.Clone(in.take(int(n))))
 	}
 	for range in.count() {
 		if in.bad {

@@ -111,7 +111,7 @@ func (s *state) peek(key verify.Hash) (*run, error) {
 	if s.engine == nil {
 		return nil, ErrNoRun
 	}
-	raw, err := s.engine.Get(runKey(key))
+	raw, err := s.engine.Get(append(s.runRows[:len(s.runRows):len(s.runRows)], key[:]...))
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"iter"
 )
 
@@ -45,7 +46,7 @@ func (x *Index) NewPass(size uint64) *Pass {
 	for range passTerms {
 		p.spare <- nil // made when it is needed
 	}
-	p.dictionary = valueCheck{x: x, to: ^uint64(0), known: newKnown()}
+	p.dictionary = valueCheck{x: x, to: ^uint64(0), known: newKnown(), seed: maphash.MakeSeed()}
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
@@ -16,7 +17,8 @@ type valueCheck struct {
 	from   uint64 // chunks [from, to) have their rows of the dictionary counted
 	to     uint64
 	listed uint64 // rows counted
-	known  known  // values that an earlier chunk had; without sums: nothing is remembered
+	known  known  // values that an earlier chunk had; without lines: nothing is remembered
+	seed   maphash.Seed
 
 	keys [][]byte // to look up
 	room []byte   // of the keys
@@ -31,9 +33,11 @@ func (k *valueCheck) add(slot int, v []byte) {
 	from := len(k.room)
 	k.room = appendValueKey(k.room, textFields[slot], v)
 	key := k.room[from:len(k.room):len(k.room)]
-	if k.known.sums != nil && k.known.add(key) {
-		k.room = k.room[:from]
-		return
+	if k.known.lines != nil {
+		if sum := maphash.Bytes(k.seed, key); k.known.add(sum, sum) {
+			k.room = k.room[:from]
+			return
+		}
 	}
 	k.keys = append(k.keys, key)
 }

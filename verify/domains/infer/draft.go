@@ -189,7 +189,7 @@ func (d *draft) flow(p *pair, source, target *domain) {
 		if side == daybookv1.Side_SIDE_SOURCE || side == daybookv1.Side_SIDE_TARGET ||
 			side == daybookv1.Side_SIDE_GATEWAY && len(source.gateways)+len(target.gateways) > 0 ||
 			side == daybookv1.Side_SIDE_COLLECTOR && len(source.collectors)+len(target.collectors) > 0 {
-			f.Observers = append(f.Observers, side)
+			f.Observers = append(f.Observers, uint64(side))
 		}
 	}
 	if slices.Sort(f.Observers); len(f.Observers) > 0 {
