@@ -48,7 +48,8 @@ var replacements = []struct{ old, new, want string }{
 34:9: flows[web-to-quotes].to: no domain has the id "market-data"; list it under domains`},
 	{"  - id: market-data\n", "  - id: market-\n", `25:9: domains[market-].id: "market-" is no id: it, and what stands between dots, begins and ends with a letter or a digit
 34:9: flows[web-to-quotes].to: no domain has the id "market-data"; list it under domains`},
-	{"aliases: [customer-web] ", "aliases: [Market-Data.]", `9:15: domains[web].aliases[1]: "Market-Data." is already the id of "market-data", on line 25`},
+	{"aliases: [customer-web] ", "aliases: [a.]", `9:15: domains[web].aliases[1]: "a." ends with a dot; write it without: it means both`},
+	{"aliases: [customer-web] ", "aliases: [Market-Data]", `9:15: domains[web].aliases[1]: "Market-Data" is already the id of "market-data", on line 25`},
 	{"aliases: [customer-web] ", "aliases: [a, a]", `9:18: domains[web].aliases[2]: "a" is listed twice; the first is on line 9`},
 	{"aliases: [customer-web] ", "aliases: WEB", `9:14: domains[web].aliases: is "WEB", not a list`},
 	{"function: customer-interface #", "function: [customer-interface, database] #", "10:15: domains[web].function: is a list; a domain has exactly one function: make a domain for each"},

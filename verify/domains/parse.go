@@ -80,7 +80,7 @@ const (
 //
 // Ids of domains and flows are of a-z, 0-9, dot and dash; they, and what stands
 // between their dots, begin and end with a letter or a digit. Names are compared
-// without regard to ASCII letter case: an id, an alias or a DNS name belongs to
+// without regard to letter case: an id, an alias or a DNS name belongs to
 // one domain. So do a CA, an OIDC issuer and an expected producer. The domains
 // whose functions are the interfaces of brokers, customers, administrators and
 // compliance share no account and network with one of another such function. No

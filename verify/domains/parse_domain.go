@@ -66,7 +66,7 @@ func (p *parser) domainMay(d *domainNode) []key {
 	}
 	return []key{
 		{"aliases", "", func(n *yaml.Node, at *place) {
-			d.aliases = p.texts(n, at, domainLimits["aliases"], checkReserved)
+			d.aliases = p.texts(n, at, domainLimits["aliases"], checkAlias)
 			d.Aliases = sortedValues(d.aliases)
 		}},
 		{"dns", "", func(n *yaml.Node, at *place) {

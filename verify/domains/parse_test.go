@@ -57,6 +57,7 @@ func parse(t testing.TB, file []byte) *daybookv1.MapDocument {
 func TestParseExample(t *testing.T) {
 	file := []byte(example(t))
 	got := parse(t, file)
+	checkCompiles(t, got)
 	digest := []byte("\x5f\xec\xeb\x66\xff\xc8\x6f\x38\xd9\x52\x78\x6c\x6d\x69\x6c\x79\xc2\xdb\xc2\x39\xdd\x4e\x91\xb4\x67\x29\xd7\x3a\x27\xfb\x57\xe9")
 	want := &daybookv1.MapDocument{
 		Format: 1, Yaml: file, Firm: "Example Securities LLC", Approver: "cco", UnusedDays: 90,

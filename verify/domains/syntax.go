@@ -63,6 +63,14 @@ func checkDomainID(s string) string {
 	return checkID(s)
 }
 
+// checkAlias returns what is wrong with a further name of a domain.
+func checkAlias(s string) string {
+	if strings.HasSuffix(s, ".") {
+		return fmt.Sprintf("%s ends with a dot; write it without: it means both", quote(s))
+	}
+	return checkReserved(s)
+}
+
 // checkReserved refuses the names that events use for what they do not know.
 func checkReserved(s string) string {
 	if f := fold(s); f == "unknown" || f == "anonymous" || s[0] == '?' {
@@ -316,21 +324,9 @@ func formatInstant(ns int64) string {
 	return t.Format(time.RFC3339Nano)
 }
 
-// fold returns the form in which names are compared: ASCII lower case, one
-// trailing dot cut.
-func fold(s string) string {
-	s = strings.TrimSuffix(s, ".")
-	for i := range len(s) {
-		if lower(s[i]) != s[i] {
-			b := []byte(s)
-			for j := range b {
-				b[j] = lower(b[j])
-			}
-			return string(b)
-		}
-	}
-	return s
-}
+// fold returns the form in which names are compared, which is that of
+// [Map.Resolve]: lower case, one trailing dot cut.
+func fold(s string) string { return strings.ToLower(strings.TrimSuffix(s, ".")) }
 
 // lower returns an ASCII letter in lower case.
 func lower(c byte) byte {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
@@ -155,6 +157,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		checkCompiles(t, doc)
 		again, err := domains.Parse(domains.Format(doc, nil))
 		if err != nil {
 			t.Fatalf("written, it is refused: %v\n%s", err, domains.Format(doc, nil))
@@ -170,6 +173,30 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("as JSON it is refused: %v", err)
 		}
 	})
+}
+
+// checkCompiles: what Parse accepts can be proposed, and judged by.
+func checkCompiles(t testing.TB, doc *daybookv1.MapDocument) {
+	t.Helper()
+	proposed := proto.Clone(doc).(*daybookv1.MapDocument)
+	proposed.Author = "spiffe://people.example/author"
+	document, err := domains.MarshalDocument(proposed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := domains.ParseDocument(document)
+	if err != nil {
+		t.Fatalf("what Parse accepts does not compile: %v\n%s", err, doc.Yaml)
+	}
+	for _, d := range doc.Domains {
+		for _, name := range slices.Concat([]string{d.Id}, d.Aliases, d.Dns) {
+			for _, as := range []string{name, name + "."} {
+				if id, ok := m.Resolve([]byte(as)); !ok || id != d.Id {
+					t.Fatalf("%q means %q, not %q", as, id, d.Id)
+				}
+			}
+		}
+	}
 }
 
 // largeFile is a map of many domains and flows.
@@ -223,6 +250,8 @@ func TestParseLarge(t *testing.T) {
 	file := largeFile(1000, 2000)
 	if doc := parse(t, file); len(doc.Domains) != 1000 || len(doc.Flows) != 2000 {
 		t.Errorf("%d domains, %d flows", len(doc.Domains), len(doc.Flows))
+	} else {
+		checkCompiles(t, doc)
 	}
 	if _, err := domains.Parse(bytes.ReplaceAll(file, []byte("from: domain-"), []byte("from: domian-"))); err == nil {
 		t.Error("flows from nowhere are accepted")

@@ -34,8 +34,11 @@ func some(s set[string], most int) []string {
 func (d *draft) noteDomain(name string, v *domain) {
 	at := "domains[" + v.Id + "]"
 	note := fmt.Sprintf("as source: crossings %d, flows %d; as target: crossings %d, flows %d", v.from, v.flowsOut, v.to, v.flowsIn)
-	if v.Id != name {
+	switch {
+	case v.Id != name:
 		note += "\ndecide: a readable id"
+	case hashed(v.Id):
+		note += "\ndecide: the id stands for a name that can be none; put the name, which is in the events, under aliases"
 	}
 	if len(v.producers) > maxExpect || len(v.gateways) > maxListed || len(v.collectors) > maxListed {
 		note += fmt.Sprintf("\nnot all are listed of %d producers, %d gateways, %d collectors", len(v.producers), len(v.gateways), len(v.collectors))
@@ -53,6 +56,13 @@ func (d *draft) noteDomain(name string, v *domain) {
 	if len(v.Producers) > 0 {
 		d.notes[at+".producers"] = "decide: how long each may be silent, such as silence: 5m"
 	}
+}
+
+// hashed reports whether an id is what a log without a map calls a name that
+// can be no id.
+func hashed(id string) bool {
+	digits, ok := strings.CutPrefix(id, "x-")
+	return ok && len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // note returns the comment on a path.
