@@ -140,3 +140,23 @@ func TestFormatNotes(t *testing.T) {
 	}
 	parse(t, []byte(text))
 }
+
+// TestFormatQuotes: text that looks like something else in YAML stays text.
+func TestFormatQuotes(t *testing.T) {
+	doc := parse(t, []byte(before))
+	for _, owner := range []string{"null", "~", "yes", "true", "12", "1e3", "0x1f", ".5", "2026-01-01", "2026-01-01T00:00:00Z", "- a", "a: b", "a #b", "#c", "*a", "&a",
+		"!a", "[a]", "{a}", "'a'", `"a"`, `a\b`, "?", "-", "<<", "=", "@a", "`a", "%a", "|", ">", "---", "...", "é漢字😀", "a,b", ":", "a:"} {
+		doc.Domains[0].Owner, doc.Flows[0].Purpose, doc.People[0].Identities = owner, owner, []string{owner}
+		for _, text := range [][]byte{domains.Format(doc, nil), domains.FormatJSON(doc)} {
+			again, err := domains.Parse(text)
+			if err != nil {
+				t.Errorf("%q: %v", owner, err)
+				continue
+			}
+			again.Yaml = doc.Yaml
+			if changes := domains.Diff(doc, again); len(changes) > 0 {
+				t.Errorf("%q: %s", owner, lines(changes))
+			}
+		}
+	}
+}
