@@ -32,6 +32,9 @@ type EventFields struct {
 	Purpose        []byte                  // authorization.purpose
 	Resource       []byte                  // target.resource
 	Credential     []byte                  // actor.credential.hmac_sha256, 32 bytes
+	ClockSource    []byte                  // clock.source, up to 64 bytes
+	ClockOffsetNS  int64                   // clock.offset_ns
+	UncertaintyNS  uint64                  // clock.uncertainty_ns; 0: not known
 	Sealed         int                     // number of sealed values
 	UnknownBytes   int                     // bytes of unknown fields, at most MaxUnknown
 }
@@ -63,6 +66,9 @@ const (
 	slotPurpose
 	slotResource
 	slotCredential
+	slotClockSource
+	slotClockOffset
+	slotUncertainty
 
 	slotCount
 )
@@ -84,6 +90,9 @@ var slots = func() map[protoreflect.FullName]uint8 {
 		"daybook.v1.Target.resource":                   slotResource,
 		"daybook.v1.Actor.id":                          slotActorID,
 		"daybook.v1.CredentialFingerprint.hmac_sha256": slotCredential,
+		"daybook.v1.Clock.source":                      slotClockSource,
+		"daybook.v1.Clock.offset_ns":                   slotClockOffset,
+		"daybook.v1.Clock.uncertainty_ns":              slotUncertainty,
 		"daybook.v1.Action.class":                      slotActionClass,
 		"daybook.v1.Action.operation":                  slotOperation,
 		"daybook.v1.Authorization.grant_id":            slotGrantID,
@@ -145,6 +154,9 @@ func ParseEvent(b []byte) (EventFields, error) {
 		Purpose:        s.strings[slotPurpose],
 		Resource:       s.strings[slotResource],
 		Credential:     s.strings[slotCredential],
+		ClockSource:    s.strings[slotClockSource],
+		ClockOffsetNS:  zigzag(s.numbers[slotClockOffset]),
+		UncertaintyNS:  s.numbers[slotUncertainty],
 		Sealed:         int(s.seal.count),
 		UnknownBytes:   s.unknown,
 	}, nil
@@ -160,6 +172,9 @@ func Late(p daybookv1.Provenance, occurred, logged int64) bool {
 	midnight := logged - logged%int64(24*time.Hour)
 	return p != daybookv1.Provenance_PROVENANCE_BACKFILL && occurred < midnight && logged-occurred > int64(LatenessLimit)
 }
+
+// zigzag is the number that a sint64 field holds.
+func zigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
 
 // CheckBody checks the body of an entry of that kind: wire grammar, required
 // fields and limits of the message the kind names. Unknown fields and values

@@ -68,11 +68,13 @@ func fieldsOf(e *daybookv1.Event) verify.EventFields {
 		Approver: str(e.GetAuthorization().GetApprover()), Ticket: str(e.GetAuthorization().GetTicket()),
 		Purpose: str(e.GetAuthorization().GetPurpose()), Resource: str(e.GetTarget().GetResource()),
 		Credential: e.GetActor().GetCredential().GetHmacSha256(), Sealed: len(e.GetSealed()),
+		ClockSource: str(e.GetClock().GetSource()), ClockOffsetNS: e.GetClock().GetOffsetNs(), UncertaintyNS: e.GetClock().GetUncertaintyNs(),
 	}
 }
 
 func TestParseEventFields(t *testing.T) {
 	e := sampleEvent()
+	e.Clock.Source, e.Clock.OffsetNs = "chrony:NIST", -17_000
 	b := marshal(t, e)
 	got, err := verify.ParseEvent(b)
 	if err != nil {
