@@ -64,6 +64,10 @@ func (f *follower) adoptOne(a *adoption, index uint64, leaf verify.Hash) error {
 	if err := closing.afterOne(f.replay.stream, &a.entry, index); err != nil {
 		return err
 	}
+	f.replay.grounds = e.grounds
+	if err := f.replay.detecting.take(f.replay, &a.entry, e.event, index); err != nil {
+		return err
+	}
 	return f.addIndex(index, &a.entry, e.event)
 }
 

@@ -11,7 +11,8 @@
 //	            wake the waiters
 //	caller      build the receipt from the published head parallel
 //	follower    re-read from disk, re-hash, index,        behind the head, derived only
-//	            snapshot runs and streams, make closes
+//	            snapshot runs and streams, make closes,
+//	            look for what calls for an alert
 //	closer      append the closes the follower made
 //
 // What waits when a commit ends forms the next commit: there are no timers.
@@ -26,8 +27,9 @@
 //   - one-number: a run's numbers are taken once each, without holes; a repeat
 //     of the same bytes is answered with its original place, for ever.
 //   - one-alert: an alert stands once in the log for each id; a silence past a
-//     run's limit has one, before the run's next entry.
-//   - derived: runs, streams, postings are functions of the entries; replay is
+//     run's limit has one, before the run's next entry; what a detector finds has
+//     one, before the next close.
+//   - derived: runs, streams, postings, what detectors know are functions of the entries; replay is
 //     the one code path that derives them from bytes, for open, follower, fsck and
 //     the background verification. The follower takes over what the sequencer
 //     derived of an entry only where the bytes on disk have the hash that was

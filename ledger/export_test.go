@@ -26,6 +26,25 @@ func FsckEntries(ctx context.Context, engine store.Engine) (FsckResult, error) {
 	return newFsck(engine, head, 1).run(ctx, nil)
 }
 
+// FsckOwing is FsckEntries of a log that owes what a detector does whose state is
+// given.
+func FsckOwing(ctx context.Context, engine store.Engine, rows map[string][]byte) (FsckResult, error) {
+	head, err := engine.Head()
+	if err != nil {
+		return FsckResult{}, err
+	}
+	c := newFsck(engine, head, 1)
+	for key, value := range rows {
+		if err := c.replay.detecting.detector.Load([]byte(key), value); err != nil {
+			return FsckResult{}, err
+		}
+	}
+	if err := c.replay.detecting.detector.Loaded(nil); err != nil {
+		return FsckResult{}, err
+	}
+	return c.run(ctx, nil)
+}
+
 // MisleadFsck has the snapshots say that there is no close yet.
 func MisleadFsck(engine store.Engine) error {
 	row, err := engine.Get(streamRowKey(closeStream))

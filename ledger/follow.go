@@ -10,6 +10,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains/detect"
 )
 
 const (
@@ -42,6 +43,7 @@ func newFollower(l *Ledger) *follower {
 	f.replay.closing = newClosing()
 	f.replay.closing.store = f.storeClose
 	f.replay.closing.met = l.closes.meet
+	f.replay.detecting = newDetecting()
 	return f
 }
 
@@ -61,8 +63,10 @@ func (f *follower) load(head store.Head) error {
 	if front.Size > head.Size {
 		return fmt.Errorf("follower's position %d is ahead of the log's %d entries", front.Size, head.Size)
 	}
-	if _, err := f.l.engine.Get(tallyKey(tallyCounts)); errors.Is(err, store.ErrNotFound) {
-		return f.forgetSnapshots()
+	for _, key := range [][]byte{tallyKey(tallyCounts), tallyKey(tallyDetector, detect.StateKey)} {
+		if _, err := f.l.engine.Get(key); errors.Is(err, store.ErrNotFound) {
+			return f.forgetSnapshots()
+		}
 	}
 	f.replay.frontier, f.snapshot = front, front.Size
 	f.l.saved.Store(front.Size)
@@ -70,6 +74,9 @@ func (f *follower) load(head store.Head) error {
 		return err
 	}
 	if f.replay.judge, err = f.l.past().judge(f.replay.state.streams); err != nil {
+		return err
+	}
+	if err := f.replay.detecting.load(f.l.engine, f.replay); err != nil {
 		return err
 	}
 	return f.loadCloses()
@@ -143,6 +150,7 @@ func (f *follower) run(ctx context.Context) error {
 		case ask := <-f.l.questions:
 			f.answer(ask)
 		case <-idle.C:
+			f.giveAgain()
 			if err := f.save(); err != nil {
 				return f.fault(err)
 			}
@@ -289,6 +297,9 @@ func (f *follower) save() error {
 	if err := f.replay.closing.save(batch); err != nil {
 		return err
 	}
+	if err := f.replay.detecting.detector.Save(detectorRows{batch}); err != nil {
+		return err
+	}
 	if err := batch.Set([]byte{byte(store.Position)}, f.replay.frontier.AppendBinary(nil)); err != nil {
 		return err
 	}
@@ -298,6 +309,7 @@ func (f *follower) save() error {
 	f.snapshot = f.replay.frontier.Size
 	f.l.saved.Store(f.snapshot)
 	f.replay.clean()
+	f.replay.detecting.detector.Saved()
 	f.replay.last = nil // it may be forgotten
 	f.replay.state.forget(f.snapshot)
 	return f.replay.closing.saved(f.l.engine)

@@ -65,6 +65,7 @@ type fsck struct {
 func newFsck(engine store.Engine, head store.Head, workers int) *fsck {
 	c := &fsck{audit: newAudit(engine, head.Size, newState(nil)), head: head, workers: workers}
 	c.replay.unsaved = true
+	c.checkAlerts()
 	return c
 }
 
@@ -102,6 +103,7 @@ func (c *fsck) check(ctx context.Context) error {
 		if err := c.apply(p); err != nil {
 			return err
 		}
+		c.replay.detecting.detector.Saved()
 		if size := c.replay.frontier.Size; c.progress != nil && (size-told >= fsckProgress || size == c.size) {
 			told = size
 			c.progress(size, c.size)
@@ -251,5 +253,5 @@ func (c *fsck) end() error {
 	if c.covered != c.size {
 		return faultIn(store.Commits, c.covered, "no record of the last commit, of size %d", c.size)
 	}
-	return nil
+	return c.replay.detecting.overdue()
 }

@@ -87,7 +87,10 @@ func (c *fsck) compareTables(must bool, pages iter.Seq2[[]byte, []byte]) error {
 
 // compareTally compares the snapshot of the period's tally with the entries.
 func (c *fsck) compareTally(at uint64) error {
-	return c.replay.closing.save(comparison{c.engine, at})
+	if err := c.replay.closing.save(comparison{c.engine, at}); err != nil {
+		return err
+	}
+	return c.replay.detecting.compare(c.engine, at)
 }
 
 // A comparison is a batch that compares what is set with what is stored.

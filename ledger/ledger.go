@@ -92,6 +92,10 @@ type Ledger struct {
 func (l *Ledger) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	for _, e := range l.opened {
+		l.enqueueOwn(e)
+	}
+	l.follow.startAlerts()
 	var tail errgroup.Group
 	tail.Go(func() error { return l.follow.run(work) })
 	tail.Go(func() error { return l.keepAnchor(work) })
@@ -102,9 +106,6 @@ func (l *Ledger) Run(ctx context.Context) error {
 	var front errgroup.Group
 	front.Go(func() error { l.seq.loop(); close(l.submitted); return nil })
 	front.Go(l.publish)
-	for _, e := range l.opened {
-		l.enqueueOwn(e)
-	}
 	refuse, endRefusals := context.WithCancel(work)
 	defer endRefusals()
 	var refusing sync.WaitGroup

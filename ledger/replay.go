@@ -31,7 +31,8 @@ type replay struct {
 
 	grounds domains.Grounds // of the newest access
 
-	closing *closing // computes the closes on the way; nil: nobody does
+	closing   *closing   // computes the closes on the way; nil: nobody does
+	detecting *detecting // looks for what the log owes; nil: nobody does
 
 	last   *run    // run of the newest entry that has one
 	run    *run    // run of the newest entry; nil: it has none
@@ -115,7 +116,12 @@ func (p *replay) step(index uint64) error {
 		return &FaultError{index, err.Error()}
 	}
 	if p.closing != nil {
-		return p.closing.after(p, index)
+		if err := p.closing.after(p, index); err != nil {
+			return err
+		}
+	}
+	if p.detecting != nil {
+		return p.detecting.take(p, &p.entry, &p.event, index)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@
 //	s streams    's' || stream key                   snapshot of a stream                   Derive
 //	i index      'i' || ...                          postings, values (package index)       Load, once
 //	k closes     'k' || i64 period end || ...        tables of a close                      Load, once
-//	d tally      'd' || ...                          counts of the period under way         Derive
+//	d tally      'd' || ...                          counts of the period, detectors        Derive
 //	v verify     'v' || ...                          state of the background verification   Derive
 //
 // The commit that completes an entry bundle deletes its parts from g. For example

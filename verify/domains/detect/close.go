@@ -59,6 +59,7 @@ func (d *Detector) close(e *Entry) {
 	if proto.Unmarshal(e.Body, m) != nil || m.PeriodEndNs <= m.PeriodStartNs {
 		return
 	}
+	d.cuts = [2]uint64{d.cuts[1], m.Cut}
 	d.closeCrossings(e, m)
 	d.closeApprovals(e, m)
 	d.closeFlows(e, m)
@@ -96,7 +97,7 @@ func (d *Detector) closeFlows(e *Entry, m *daybookv1.Close) {
 		return
 	}
 	days := int64(e.Map.Document().UnusedDays)
-	limit := days * verify.Day
+	limit := (days + 1) * verify.Day // the day of the last use is none without
 	unused := rowsWhere(d.flows, func(f *flowUse) bool { return !f.told && m.PeriodEndNs-f.since >= limit })
 	slices.SortFunc(unused, func(a, b *row[string, flowUse]) int { return cmp.Compare(a.key, b.key) })
 	n := 0

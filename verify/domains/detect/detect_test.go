@@ -141,7 +141,7 @@ func TestDetectors(t *testing.T) {
 			w.now += 60 * day
 			w.access(report{from: "web", to: "db", operation: "read"})
 			w.close()
-			w.now += 30 * day
+			w.now += 31 * day
 			w.close()
 			w.close()
 			w.access(report{from: "db", to: "test"})

@@ -65,9 +65,10 @@ type Detector struct {
 
 	day        int64 // of the newest entry: its start
 	mapIndex   uint64
-	told       int    // alerts owed on this day
-	overflowed uint32 // tables that overflowed on this day, by bit
-	seq        uint64 // of the next owed
+	told       int       // alerts owed on this day
+	overflowed uint32    // tables that overflowed on this day, by bit
+	seq        uint64    // of the next owed
+	cuts       [2]uint64 // of the two newest closes, the newest last
 
 	credentials *table[verify.Hash, credential]
 	keys        *table[verify.Hash, producerKey]
@@ -239,6 +240,18 @@ func (d *Detector) Owed() []*Owed {
 	return out
 }
 
+// Overdue returns the oldest entry that the log owes, not excused, and should have
+// by now: an entry below the cut of the close before the newest one showed it. The
+// ledger gives the log what it owes before the next close. nil: none.
+func (d *Detector) Overdue() *Owed {
+	for _, r := range d.order {
+		if !r.v.Excused && r.v.Index < d.cuts[0] {
+			return &r.v
+		}
+	}
+	return nil
+}
+
 // settle takes a row from what is owed.
 func (d *Detector) settle(r *row[uint64, Owed]) {
 	for i := range d.order {
@@ -275,7 +288,7 @@ func (d *Detector) settleAlert(e *Entry) error {
 		d.excuse(m.Producer)
 		return nil
 	}
-	if !Mine(m) {
+	if !Mine(m) || m.DetectorVersion > Version {
 		return nil
 	}
 	for _, r := range d.order {

@@ -33,7 +33,8 @@
 //	                  comes into force
 //	APPROVAL_UNUSED   an approval of an actor or flow that is over or was revoked and
 //	                  that no authorized access rests on
-//	FLOW_UNUSED       a flow without an authorized access for the map's unused days
+//	FLOW_UNUSED       a flow without an authorized access for the map's unused days, whole
+//	                  ones since the day of the last
 //	ONE_SIDED         crossings that fewer sides reported than their flow expects; each
 //	                  pair and close
 //

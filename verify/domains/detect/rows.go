@@ -106,17 +106,17 @@ func (d *Detector) tables() []saver {
 	return []saver{d.credentials, d.keys, d.producers, d.undeclared, d.forbidden, d.unmapped, d.revoked, d.crossings, d.approvals, d.flows, d.owed}
 }
 
-var metaKey = []byte{tablePrefixes[tableMeta]}
+// StateKey is the key of the row that every saved state has.
+var StateKey = []byte{tablePrefixes[tableMeta]}
 
-// Save gives what changed since the last save. The row of the key "m" is always
-// among it.
+// Save gives what changed since the last save.
 func (d *Detector) Save(to Rows) error {
 	for _, t := range d.tables() {
 		if err := t.save(to); err != nil {
 			return err
 		}
 	}
-	return to.Set(metaKey, d.meta())
+	return to.Set(StateKey, d.meta())
 }
 
 // Saved notes that what Save gave is kept. Whoever keeps nothing calls it alone,
@@ -134,7 +134,7 @@ func (d *Detector) All(set func(key, value []byte) error) error {
 			return err
 		}
 	}
-	return set(metaKey, d.meta())
+	return set(StateKey, d.meta())
 }
 
 var errRow = errors.New("a row of the detectors is damaged")
@@ -145,7 +145,7 @@ func (d *Detector) Load(key, value []byte) error {
 	if len(key) == 0 {
 		return errRow
 	}
-	if key[0] == metaKey[0] {
+	if key[0] == StateKey[0] {
 		return d.parseMeta(value)
 	}
 	for _, t := range d.tables() {
@@ -186,7 +186,7 @@ func (d *Detector) Loaded(v *domains.Version) error {
 
 func (d *Detector) meta() []byte {
 	var b encoder
-	for _, v := range []uint64{uint64(d.day), d.mapIndex, uint64(d.told), uint64(d.overflowed), d.seq} {
+	for _, v := range []uint64{uint64(d.day), d.mapIndex, uint64(d.told), uint64(d.overflowed), d.seq, d.cuts[0], d.cuts[1]} {
 		b.number(v)
 	}
 	return b
@@ -195,6 +195,7 @@ func (d *Detector) meta() []byte {
 func (d *Detector) parseMeta(value []byte) error {
 	in := decoder{b: value}
 	day, mapIndex, told, overflowed, seq := in.number(), in.number(), in.number(), in.number(), in.number()
+	d.cuts = [2]uint64{in.number(), in.number()}
 	if !in.ended() {
 		return errRow
 	}

@@ -223,11 +223,11 @@ func (w *twin) flows(i int, end int64) {
 				since, told = dayOf(o), false
 			case o.Place.Verdict == daybookv1.Verdict_VERDICT_AUTHORIZED && o.Grounds.Flow.Id == f.Id && dayOf(o) > since:
 				since, told = dayOf(o), false
-			case o.Place.Kind == daybookv1.Kind_KIND_CLOSE && endOf(o)-since >= 90*day:
+			case o.Place.Kind == daybookv1.Kind_KIND_CLOSE && endOf(o)-since >= 91*day:
 				told = true
 			}
 		}
-		if !told && end-since >= 90*day {
+		if !told && end-since >= 91*day {
 			w.say(i, "FLOW_UNUSED flow "+f.Id, e.Map.Index)
 		}
 	}
