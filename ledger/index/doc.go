@@ -79,9 +79,10 @@
 //
 // # Fields without values
 //
-// Flow, and tier, function and owner of each side, come from a domain map. Their
-// numbers are reserved; nothing is indexed under them while the log has no map,
-// and a search that names them is refused rather than answered with nothing.
+// Flow, and tier, function and owner of each side, come from the domain map that
+// was in force for an entry. Their numbers are reserved and nothing is indexed
+// under them: whoever searches by them asks for the domains that the map of the
+// time gives them, see [Match], for each version of the map apart.
 //
 // # Candidates
 //

@@ -217,6 +217,10 @@ func TestSearchSaysWhatItCannot(t *testing.T) {
 		"value too long":  {Field: index.Ticket, Value: make([]byte, 129)},
 		"prefix of an id": {Field: index.EventID, Value: []byte("x"), Prefix: true},
 		"empty prefix":    {Field: index.Actor, Prefix: true},
+		"any of none":     {Field: index.Actor, Any: [][]byte{}},
+		"any of too many": {Field: index.Actor, Any: make([][]byte, index.MaxAny+1)},
+		"any id":          {Field: index.EventID, Any: [][]byte{{1}}},
+		"any empty value": {Field: index.Actor, Any: [][]byte{{}, {1}}},
 	} {
 		err := x.Search(t.Context(), index.Query{Matches: []index.Match{m}}, 0, 1, false, func(uint64) bool { return true })
 		var fault *index.QueryError

@@ -72,12 +72,20 @@ func addTerm(groups []group, t Term) []group {
 // order puts the groups first that cost least and narrow most.
 func order(groups []group) []group {
 	slices.SortStableFunc(groups, func(a, b group) int {
-		if c := cmp.Compare(len(a.prefix), len(b.prefix)); c != 0 && min(len(a.prefix), len(b.prefix)) == 0 {
-			return c
-		}
-		return cmp.Compare(a.field, b.field)
+		return cmp.Or(cmp.Compare(a.cost(), b.cost()), cmp.Compare(a.field, b.field))
 	})
 	return groups
+}
+
+// cost ranks one value before several, and these before a prefix.
+func (g *group) cost() int {
+	switch {
+	case g.prefix != nil:
+		return 2
+	case len(g.terms) > 1:
+		return 1
+	}
+	return 0
 }
 
 // compile makes the matches ready. Source and target together are a pair.
@@ -96,6 +104,8 @@ func (x *Index) compile(ctx context.Context, t *tail, matches []Match) ([]group,
 				return nil, err
 			}
 			groups = append(groups, g)
+		case m.Any != nil:
+			groups = append(groups, group{field: m.Field, terms: m.anyOf()})
 		case m.Field == Source && source == nil && len(m.Value) > 0:
 			source = m
 		case m.Field == Target && target == nil && len(m.Value) > 0:

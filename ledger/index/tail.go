@@ -109,7 +109,7 @@ func widen(lo, hi *atomic.Int64, v int64) {
 // search calls fn for each offset in [lo, hi) at which all groups hold. The first
 // group narrows most: where it is one hash, its column is run through alone.
 func (t *tail) search(groups []group, lo, hi int, descending bool, fn func(offset int) bool) bool {
-	if len(groups) > 0 && groups[0].prefix == nil && fields[groups[0].field].shape != number {
+	if len(groups) > 0 && groups[0].cost() == 0 && fields[groups[0].field].shape != number {
 		column, want := t.columns[fields[groups[0].field].slot][lo:hi], groups[0].terms[0].hash
 		for n := range column {
 			at := n
@@ -151,7 +151,7 @@ func (t *tail) holdsOne(g *group, o int) bool {
 	} else {
 		h = t.columns[info.slot][o]
 	}
-	if g.prefix == nil {
+	if g.cost() == 0 {
 		return h == g.terms[0].hash
 	}
 	if h == 0 {

@@ -2,8 +2,10 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/cespare/xxhash/v2"
@@ -113,14 +115,18 @@ func (v *Values) hasBytes(f Field) []byte {
 	return v.textOf(f)
 }
 
-// Match asks for the entries whose field has a value, or a value that begins
-// with a prefix.
+// Match asks for the entries whose field has a value, any of several, or a value
+// that begins with a prefix.
 type Match struct {
 	Field  Field
-	Value  []byte // of a text or an id
-	Number uint64 // of an enum; 1 for late
-	Prefix bool   // Value is the begin of the value
+	Value  []byte   // of a text or an id
+	Any    [][]byte // of a text, in place of Value: one of these, ascending; 1 to MaxAny
+	Number uint64   // of an enum; 1 for late
+	Prefix bool     // Value is the begin of the value
 }
+
+// MaxAny bounds the values of a match that asks for any of several.
+const MaxAny = 4096
 
 // Holds tells whether the entry satisfies a match.
 func (v *Values) Holds(m *Match) bool {
@@ -129,6 +135,9 @@ func (v *Values) Holds(m *Match) bool {
 		return v.numberOf(m.Field) == clamp(m.Number)
 	case m.Prefix:
 		return bytes.HasPrefix(v.textOf(m.Field), m.Value)
+	case m.Any != nil:
+		_, found := slices.BinarySearchFunc(m.Any, v.textOf(m.Field), bytes.Compare)
+		return found
 	}
 	return bytes.Equal(v.hasBytes(m.Field), m.Value)
 }
@@ -150,11 +159,15 @@ func (m *Match) check() error {
 	info := &fields[m.Field]
 	switch {
 	case info.shape == reserved:
-		return &QueryError{m.Field, "it comes from a domain map, and the log has none"}
+		return &QueryError{m.Field, "it is no field of an entry: the domain map in force gives it"}
 	case m.Field == Pair:
 		return &QueryError{m.Field, "name source and target"}
 	case info.shape != number && len(m.Value) > info.max:
 		return &QueryError{m.Field, fmt.Sprintf("%d bytes, its longest value has %d", len(m.Value), info.max)}
+	case m.Any != nil && (info.shape != text || m.Prefix || len(m.Any) == 0 || len(m.Any) > MaxAny):
+		return &QueryError{m.Field, fmt.Sprintf("%d values: ask for 1 to %d of a text", len(m.Any), MaxAny)}
+	case m.Any != nil && len(m.Any[0]) == 0:
+		return &QueryError{m.Field, "an empty value is none"}
 	case m.Prefix && info.shape != text:
 		return &QueryError{m.Field, "it is searched by its whole value, not by a prefix"}
 	case m.Prefix && len(m.Value) == 0:
@@ -198,6 +211,17 @@ func (m *Match) term() Term {
 		return Term{m.Field, hashDigest(m.Value)}
 	}
 	return Term{m.Field, hashBytes(m.Value)}
+}
+
+// anyOf returns the hashes of the values of a match that asks for any of several,
+// ascending.
+func (m *Match) anyOf() []listed {
+	terms := make([]listed, len(m.Any))
+	for i, value := range m.Any {
+		terms[i].hash = hashBytes(value)
+	}
+	slices.SortFunc(terms, func(a, b listed) int { return cmp.Compare(a.hash, b.hash) })
+	return slices.Compact(terms)
 }
 
 const hashBits = 24

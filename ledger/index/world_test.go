@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -181,6 +182,10 @@ func (w *row) holds(q index.Query) bool {
 			if !strings.HasPrefix(v, string(m.Value)) {
 				return false
 			}
+		case m.Any != nil:
+			if !slices.ContainsFunc(m.Any, func(one []byte) bool { return string(one) == v }) {
+				return false
+			}
 		case v != string(m.Value):
 			return false
 		}
@@ -196,7 +201,9 @@ func drawQuery(r *rand.Rand, world []row) index.Query {
 	var q index.Query
 	like := world[r.IntN(len(world))]
 	for range 1 + r.IntN(4) {
-		switch r.IntN(4) {
+		switch r.IntN(5) {
+		case 4:
+			q.Matches = append(q.Matches, drawAny(r, world))
 		case 0:
 			f := slices.Concat(enums, []index.Field{index.Kind, index.Verdict, index.AlertType, index.Late})[r.IntN(8)]
 			q.Matches = append(q.Matches, index.Match{Field: f, Number: max(1, like.number[f])})
@@ -223,6 +230,22 @@ func drawQuery(r *rand.Rand, world []row) index.Query {
 		q.OccurredUntil = 1e18 + r.Int64N(int64(len(world)))*1000
 	}
 	return q
+}
+
+// drawAny asks for any of some values that some entries have.
+func drawAny(r *rand.Rand, world []row) index.Match {
+	f := slices.Concat(texts, domains)[r.IntN(10)]
+	set := map[string]bool{"app-0": true}
+	for range r.IntN(30) {
+		if v := world[r.IntN(len(world))].text[f]; v != "" {
+			set[v] = true
+		}
+	}
+	m := index.Match{Field: f}
+	for _, v := range slices.Sorted(maps.Keys(set)) {
+		m.Any = append(m.Any, []byte(v))
+	}
+	return m
 }
 
 // checkSearch draws a search and holds its answer against a full scan: nothing
