@@ -56,6 +56,7 @@ type liar struct {
 	bendFile  func(*apiv1.ReceiptFile)
 	bendBatch func(*apiv1.GetReceiptBatchResponse)
 	closed    *memClose // the close it serves; guarded by mu
+	people    *liarPeople
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error
 	calls     int // appends so far; guarded by mu
@@ -71,6 +72,7 @@ type liar struct {
 func newLiar(t testing.TB) *liar {
 	t.Helper()
 	l := &liar{dir: t.TempDir(), log: newMemLog(t, "example.com/log")}
+	l.people = &liarPeople{liar: l}
 	authority, err := identity.NewAuthority("example.com", time.Now())
 	must(t, err)
 	own, err := authority.IssueServer("ingest", []string{"127.0.0.1"}, time.Now())
@@ -99,6 +101,7 @@ func (l *liar) start(t testing.TB) {
 	l.server = grpc.NewServer(grpc.Creds(credentials.NewTLS(l.tls)), grpc.MaxRecvMsgSize(8<<20))
 	apiv1.RegisterIngestServiceServer(l.server, l)
 	apiv1.RegisterQueryServiceServer(l.server, l)
+	apiv1.RegisterGovernanceServiceServer(l.server, l.people)
 	address := l.listener.Addr().String()
 	must(t, os.WriteFile(filepath.Join(l.dir, "addresses.json"), fmt.Appendf(nil, `{"ingest":%q,"query":%q}`, address, address), 0o600))
 	server, listener := l.server, l.listener
