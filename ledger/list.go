@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/daybook-ledger/daybook/ledger/index"
@@ -15,11 +14,12 @@ type ListFilter struct {
 	Source, Target string
 	Kind           daybookv1.Kind
 	Where          []Match // further fields: all must hold
-	LoggedFrom     int64   // log time, UTC nanoseconds, inclusive
-	LoggedUntil    int64   // exclusive
-	OccurredFrom   int64   // time of occurrence, inclusive; only accesses match
-	OccurredUntil  int64   // exclusive
-	Ascending      bool    // oldest first; else newest first
+	Declared       Declared
+	LoggedFrom     int64 // log time, UTC nanoseconds, inclusive
+	LoggedUntil    int64 // exclusive
+	OccurredFrom   int64 // time of occurrence, inclusive; only accesses match
+	OccurredUntil  int64 // exclusive
+	Ascending      bool  // oldest first; else newest first
 }
 
 // Match asks for a value of an indexed field, or for a prefix of it.
@@ -59,21 +59,17 @@ func (l *Ledger) List(ctx context.Context, f ListFilter, size, from uint64, limi
 	if f.Ascending {
 		page.Next = hi
 	}
-	where := f.matches()
-	ls := lister{l: l, f: &f, where: where, limit: limit, page: &page}
-	seen := 0
-	query := index.Query{Matches: where, OccurredFrom: f.OccurredFrom, OccurredUntil: f.OccurredUntil}
-	err = l.index.Search(ctx, query, lo, hi, !f.Ascending, func(i uint64) bool {
-		if seen++; seen%bundleWidth == 0 && ctx.Err() != nil {
-			ls.err = context.Cause(ctx)
-			return false
-		}
-		return ls.add(i)
-	})
-	if err == nil {
-		ls.flush()
+	spans, err := l.spans(&f, lo, hi)
+	if err != nil {
+		return ListPage{}, err
 	}
-	return page, errors.Join(err, ls.err)
+	ls := lister{l: l, f: &f, limit: limit, page: &page}
+	for i := range spans {
+		if err := ls.search(ctx, &spans[i]); err != nil || ls.done {
+			return page, err
+		}
+	}
+	return page, nil
 }
 
 // window returns the range of indexes to look through.

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"context"
+	"errors"
 	"sync"
 
 	"github.com/daybook-ledger/daybook/ledger/index"
@@ -20,7 +22,7 @@ const (
 type lister struct {
 	l     *Ledger
 	f     *ListFilter
-	where []Match
+	where []Match // of the span
 	limit int
 	page  *ListPage
 	bytes int
@@ -29,6 +31,24 @@ type lister struct {
 
 	block  []candidate
 	values []index.Values // scratch of each worker
+}
+
+// search goes through the candidates of one span.
+func (s *lister) search(ctx context.Context, in *listSpan) error {
+	s.where = in.where
+	seen := 0
+	query := index.Query{Matches: in.where, OccurredFrom: s.f.OccurredFrom, OccurredUntil: s.f.OccurredUntil}
+	err := s.l.index.Search(ctx, query, in.lo, in.hi, !s.f.Ascending, func(i uint64) bool {
+		if seen++; seen%bundleWidth == 0 && ctx.Err() != nil {
+			s.err = context.Cause(ctx)
+			return false
+		}
+		return s.add(i)
+	})
+	if err == nil {
+		s.flush()
+	}
+	return errors.Join(err, s.err)
 }
 
 type candidate struct {
@@ -121,5 +141,12 @@ func (s *lister) look(at uint64, values *index.Values) ([]byte, bool, error) {
 			return nil, false, nil
 		}
 	}
-	return raw, values.Occurred(s.f.OccurredFrom, s.f.OccurredUntil), nil
+	if !values.Occurred(s.f.OccurredFrom, s.f.OccurredUntil) {
+		return nil, false, nil
+	}
+	if s.f.Declared.Flow == "" {
+		return raw, true, nil
+	}
+	judgement, err := s.l.Judgement(&e, &ev)
+	return raw, err == nil && judgement.Flow.GetId() == s.f.Declared.Flow, err
 }
