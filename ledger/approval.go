@@ -1,9 +1,27 @@
 package ledger
 
 import (
+	"errors"
+
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/domains"
+)
+
+// Causes of a *RefusedError about what a person said.
+var (
+	// ErrSelfApproval: somebody approved for himself.
+	ErrSelfApproval = errors.New("self-approval")
+	// ErrApprovalTaken: another approval has the id.
+	ErrApprovalTaken = errors.New("approval id is taken")
+	// ErrWindow: the time of an approval is empty, without an end, or too long.
+	ErrWindow = errors.New("window of an approval")
+	// ErrUnknownFlow: the map in force has no such flow.
+	ErrUnknownFlow = errors.New("unknown flow")
+	// ErrUnknownDomain: the map in force has no such domain.
+	ErrUnknownDomain = errors.New("unknown domain")
+	// ErrRevoked: the approval is revoked already.
+	ErrRevoked = errors.New("already revoked")
 )
 
 // timed tells the subjects whose approval must end.
@@ -26,10 +44,10 @@ func checkApproval(j *domains.Judge, m *daybookv1.Approval) error {
 		return err
 	}
 	if _, taken := j.ApprovalByID(m.Id); taken {
-		return &RefusedError{Field: "id", Reason: "another approval has it"}
+		return &RefusedError{Field: "id", Reason: "another approval has it", Cause: ErrApprovalTaken}
 	}
 	if v := j.InForce(); v != nil && samePerson(v.Map, m) || v == nil && samePerson(nil, m) {
-		return &RefusedError{Field: "approver", Reason: "nobody approves for himself: another person must"}
+		return &RefusedError{Field: "approver", Reason: "nobody approves for himself: another person must", Cause: ErrSelfApproval}
 	}
 	_, err := checkedBody(daybookv1.Kind_KIND_APPROVAL, m)
 	return err
@@ -53,11 +71,11 @@ func checkWindow(m *daybookv1.Approval) error {
 	case !timed(m.Subject):
 		return nil
 	case m.NotAfterNs == 0:
-		return &RefusedError{Field: "not_after_ns", Reason: "missing: an approval must end"}
+		return &RefusedError{Field: "not_after_ns", Reason: "missing: an approval must end", Cause: ErrWindow}
 	case m.NotAfterNs <= m.NotBeforeNs:
-		return &RefusedError{Field: "not_after_ns", Reason: "not after the beginning"}
+		return &RefusedError{Field: "not_after_ns", Reason: "not after the beginning", Cause: ErrWindow}
 	case m.NotAfterNs-m.NotBeforeNs > MaxApproval:
-		return &RefusedError{Field: "not_after_ns", Reason: "over 366 days after the beginning"}
+		return &RefusedError{Field: "not_after_ns", Reason: "over 366 days after the beginning", Cause: ErrWindow}
 	}
 	return nil
 }
@@ -91,11 +109,11 @@ func checkMapChange(j *domains.Judge, m *daybookv1.Approval) error {
 func checkFlow(j *domains.Judge, m *daybookv1.Approval) error {
 	v := j.InForce()
 	if v == nil {
-		return &RefusedError{Field: "name", Reason: "no domain map is in force, so that there is no flow to approve"}
+		return &RefusedError{Field: "name", Reason: "no domain map is in force, so that there is no flow to approve", Cause: ErrNoMap}
 	}
 	f := v.Flow(m.Name)
 	if f == nil {
-		return &RefusedError{Field: "name", Reason: "the domain map in force has no such flow"}
+		return &RefusedError{Field: "name", Reason: "the domain map in force has no such flow", Cause: ErrUnknownFlow}
 	}
 	if m.From != "" && m.From != f.From || m.To != "" && m.To != f.To {
 		return &RefusedError{Field: "from", Reason: "the flow is from " + f.From + " to " + f.To}
@@ -120,7 +138,7 @@ func checkPair(j *domains.Judge, m *daybookv1.Approval) error {
 		}
 		id, ok := v.Resolve([]byte(*side.id))
 		if !ok {
-			return &RefusedError{Field: side.field, Reason: "the domain map in force has no such domain"}
+			return &RefusedError{Field: side.field, Reason: "the domain map in force has no such domain", Cause: ErrUnknownDomain}
 		}
 		*side.id = id
 	}

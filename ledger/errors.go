@@ -44,7 +44,10 @@ type RefusedError struct {
 func (e *RefusedError) Unwrap() error { return e.Cause }
 
 func (e *RefusedError) Error() string {
-	s := fmt.Sprintf("event %d refused", e.Number)
+	s := "refused"
+	if e.Number != 0 {
+		s = fmt.Sprintf("event %d refused", e.Number)
+	}
 	if e.Field != "" {
 		s += ": field " + e.Field
 	}

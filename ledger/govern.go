@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -40,7 +41,7 @@ func (l *Ledger) govern(ctx context.Context, step func(q *sequencer, w *work) er
 // into force once everybody who must has approved it; see [domains.Proposal].
 //
 // Errors: domains.Faults, *domains.AuthorError, domains.ErrUnchanged,
-// domains.ErrTooManyProposals, *ShutError, *BusyError.
+// domains.ErrProposed, domains.ErrTooManyProposals, *ShutError, *BusyError.
 func (l *Ledger) ProposeMap(ctx context.Context, author Person, yaml []byte) (*domains.Proposal, error) {
 	m, err := domains.Parse(yaml)
 	if err != nil {
@@ -95,8 +96,9 @@ func (l *Ledger) Proposals(ctx context.Context) ([]*domains.Proposal, error) {
 // in, and an id and a beginning where there is none. With the last approval that
 // a proposal needs, the version comes into force, and is returned.
 //
-// Errors: *RefusedError naming the field, ErrNotFound where the proposal is
-// unknown, *domains.AuthorError, *ShutError, *BusyError.
+// Errors: *RefusedError naming the field, with a cause such as ErrSelfApproval;
+// domains.ErrNoProposal, *domains.AuthorError, *domains.ApproverError, *ShutError,
+// *BusyError.
 func (l *Ledger) Approve(ctx context.Context, approver Person, approval *daybookv1.Approval) (domains.Approved, *domains.Version, error) {
 	m := proto.CloneOf(approval)
 	if m == nil {
@@ -140,10 +142,10 @@ func (l *Ledger) Revoke(ctx context.Context, revoker Person, approval, reason, t
 	_, err := l.govern(ctx, func(q *sequencer, w *work) error {
 		a, ok := findApproval(l.judge, approval)
 		if !ok {
-			return ErrNotFound
+			return fmt.Errorf("%w: no approval has the index or id %q", ErrNotFound, approval)
 		}
 		if a.Revocation != 0 {
-			return &RefusedError{Field: "approval", Reason: "it is revoked already, by entry " + strconv.FormatUint(a.Revocation-1, 10)}
+			return &RefusedError{Field: "approval", Reason: "it is revoked already, by entry " + strconv.FormatUint(a.Revocation-1, 10), Cause: ErrRevoked}
 		}
 		m := &daybookv1.Revocation{Approval: a.Index + 1, From: a.Body.From, To: a.Body.To, Reason: reason, Ticket: ticket,
 			Revoker: revoker.ID, Authentication: revoker.Authentication}

@@ -34,6 +34,9 @@ type Proposal struct {
 // ErrUnchanged: the document says what the map in force says.
 var ErrUnchanged = errors.New("the domain map in force says the same")
 
+// ErrProposed: the same document is an open proposal.
+var ErrProposed = errors.New("it is proposed already: it needs its approvals")
+
 // ErrTooManyProposals: MaxProposals are open.
 var ErrTooManyProposals = fmt.Errorf("%d proposals are open: approve one of them first", MaxProposals)
 
@@ -68,7 +71,7 @@ func (j *Judge) Propose(document []byte) (*Proposal, error) {
 	case slices.Contains(p.Needed, p.AuthorID):
 		return nil, &AuthorError{p.AuthorID}
 	case j.proposal(p.SHA256) != nil:
-		return nil, fmt.Errorf("it is proposed already, as %x", p.SHA256)
+		return nil, ErrProposed
 	case len(j.proposals) >= MaxProposals:
 		return nil, ErrTooManyProposals
 	}
