@@ -73,6 +73,9 @@ func badRequest(format string, args ...any) error {
 var errStopping = &requestError{codes.Unavailable, ReasonStopping,
 	"the server is stopping: what was answered is durable, resend what was not"}
 
+// notFound says that there is no such thing.
+func notFound(text string) error { return &requestError{codes.NotFound, ReasonNotFound, text} }
+
 // A refusal is what a client is told about an error.
 type refusal struct {
 	code    codes.Code
@@ -148,7 +151,7 @@ func refusalOfRead(err error) (refusal, bool) {
 	case errors.As(err, &broad):
 		return refuse(codes.InvalidArgument, ReasonTooBroad), true
 	}
-	return refusal{}, false
+	return refusalOfGovernance(err)
 }
 
 func refuse(code codes.Code, reason string, details ...protoadapt.MessageV1) refusal {

@@ -18,8 +18,9 @@ import (
 
 // Limits of a connection.
 const (
-	maxMessage       = 4 << 20 // an append has at most 3 MiB of bodies
-	streamFlow       = 4 << 20 // HTTP/2 window of one stream
+	maxMessage       = 4 << 20  // an append has at most 3 MiB of bodies
+	maxMapMessage    = 16 << 20 // where people propose domain maps
+	streamFlow       = 4 << 20  // HTTP/2 window of one stream
 	connectionFlow   = 16 << 20
 	socketBuffer     = 64 << 10
 	callsPerConn     = 1024
@@ -29,6 +30,10 @@ const (
 
 // newGRPC makes a gRPC server with the interceptors of a listener.
 func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.TransportCredentials) *grpc.Server {
+	largest := maxMessage
+	if name == "query" || name == "query_http" {
+		largest = maxMapMessage
+	}
 	i := &interceptor{listener: name, gate: gate{allow, s.o.Now}, log: s.o.Logger, metrics: s.o.Metrics}
 	return grpc.NewServer(
 		grpc.Creds(creds),
@@ -36,7 +41,7 @@ func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.Tr
 		grpc.StreamInterceptor(i.stream),
 		grpc.ForceServerCodecV2(newCodec()),
 		experimental.BufferPool(buffers),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(largest),
 		grpc.InitialWindowSize(streamFlow),
 		grpc.InitialConnWindowSize(connectionFlow),
 		grpc.ReadBufferSize(socketBuffer),
@@ -76,7 +81,7 @@ func (s *Server) reportHealth() {
 		ingest = grpc_health_v1.HealthCheckResponse_SERVING
 	}
 	s.health.SetServingStatus(apiv1.IngestService_ServiceDesc.ServiceName, ingest)
-	for _, name := range []string{"", apiv1.QueryService_ServiceDesc.ServiceName, apiv1.AdminService_ServiceDesc.ServiceName} {
+	for _, name := range []string{"", apiv1.QueryService_ServiceDesc.ServiceName, apiv1.GovernanceService_ServiceDesc.ServiceName, apiv1.AdminService_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
 	}
 }

@@ -58,7 +58,7 @@ func (s *query) page(page ledger.ListPage, token pageToken, ascending bool) (*ap
 			}
 			break
 		}
-		view, err := viewOf(index, entry)
+		view, err := s.view(index, entry)
 		if err != nil {
 			return nil, err
 		}
@@ -82,7 +82,7 @@ func pageSize(n int32) (int, error) {
 }
 
 func filterOf(r *apiv1.ListEntriesRequest) (ledger.ListFilter, error) {
-	f := ledger.ListFilter{Source: r.GetSource(), Target: r.GetTarget(), Kind: r.GetKind(), Ascending: r.GetAscending()}
+	f := ledger.ListFilter{Source: r.GetSource(), Target: r.GetTarget(), Kind: r.GetKind(), Ascending: r.GetAscending(), Declared: declaredOf(r)}
 	for _, bound := range []struct {
 		name string
 		from *timestamppb.Timestamp
@@ -102,6 +102,15 @@ func filterOf(r *apiv1.ListEntriesRequest) (ledger.ListFilter, error) {
 	var err error
 	f.Where, err = matchesOf(r)
 	return f, err
+}
+
+// declaredOf is what a request says of domains and flows.
+func declaredOf(r *apiv1.ListEntriesRequest) ledger.Declared {
+	return ledger.Declared{
+		Flow:   r.GetFlow(),
+		Source: ledger.DomainWords{Tier: r.GetSourceTier(), Function: r.GetSourceFunction(), Owner: r.GetSourceOwner()},
+		Target: ledger.DomainWords{Tier: r.GetTargetTier(), Function: r.GetTargetFunction(), Owner: r.GetTargetOwner()},
+	}
 }
 
 // nanoseconds since the epoch; 0 for an unset time, which does not filter. The

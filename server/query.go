@@ -105,7 +105,7 @@ func (s *query) entry(ctx context.Context, index uint64, c at) (*apiv1.GetEntryR
 	if err != nil {
 		return nil, err
 	}
-	view, err := viewOf(index, entry)
+	view, err := s.view(index, entry)
 	if err != nil {
 		return nil, err
 	}

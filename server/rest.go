@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,6 +27,7 @@ const (
 	requestTimeout = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
 	maxRequestBody = 64 << 10
+	maxMapBody     = maxMapMessage / 3 * 4 // of a domain map: base64 in JSON
 	pipeBuffer     = 256 << 10
 )
 
@@ -50,11 +52,12 @@ func (s *Server) newInProcess() (*inProcessQuery, error) {
 	p := &inProcessQuery{listener: bufconn.Listen(pipeBuffer)}
 	p.server = s.newGRPC("query_http", s.o.Config.Access.Query, inProcessCredentials{})
 	apiv1.RegisterQueryServiceServer(p.server, &query{log: s.o.Log})
+	apiv1.RegisterGovernanceServiceServer(p.server, &governance{log: s.o.Log})
 	var err error
 	p.conn, err = grpc.NewClient("passthrough:///in-process",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(inProcessCredentials{}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(4*maxMessage)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(2*maxMapMessage), grpc.MaxCallSendMsgSize(maxMapMessage)),
 	)
 	if err != nil {
 		p.server.Stop()
@@ -77,7 +80,8 @@ func (s *Server) newREST() (http.Handler, error) {
 		runtime.WithMetadata(forwardIdentity),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 	)
-	if err := gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn); err != nil {
+	if err := errors.Join(gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn),
+		gatewayv1.RegisterGovernanceServiceHandler(context.Background(), mux, s.gateway.conn)); err != nil {
 		return nil, fmt.Errorf("registering REST: %w", err)
 	}
 	root := http.NewServeMux()
@@ -86,7 +90,19 @@ func (s *Server) newREST() (http.Handler, error) {
 		w.Write(gateway.OpenAPI)
 	})
 	root.Handle("/", mux)
-	return http.MaxBytesHandler(plainHeaders(wholeEventIDs(root)), maxRequestBody), nil
+	return boundedBody(plainHeaders(wholeEventIDs(root))), nil
+}
+
+// boundedBody bounds the bodies of requests: a domain map is larger than others.
+func boundedBody(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limit := int64(maxRequestBody)
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/domain-maps" {
+			limit = maxMapBody
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // wholeEventIDs lets an event id hold a slash, sent as %2F, which the routing of

@@ -152,13 +152,16 @@ func (s *Server) open(name, address string, got *string) (net.Listener, error) {
 func (s *Server) listenGRPC() error {
 	access, listen := s.o.Config.Access, s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
-	q := &query{log: s.o.Log}
+	q, gov := &query{log: s.o.Log}, &governance{log: s.o.Log}
 	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
 	return errors.Join(
 		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest, access.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),
 		s.addGRPC("query", listen.Query, &s.addresses.Query, access.Query,
-			func(g *grpc.Server) { apiv1.RegisterQueryServiceServer(g, q) }),
+			func(g *grpc.Server) {
+				apiv1.RegisterQueryServiceServer(g, q)
+				apiv1.RegisterGovernanceServiceServer(g, gov)
+			}),
 		s.addGRPC("admin", listen.Admin, &s.addresses.Admin, access.Admin,
 			func(g *grpc.Server) { apiv1.RegisterAdminServiceServer(g, ad) }),
 	)

@@ -31,6 +31,18 @@ func viewOf(index uint64, entry []byte) (*apiv1.EntryView, error) {
 	return view, nil
 }
 
+// view is viewOf with the judgement.
+func (s *query) view(index uint64, entry []byte) (*apiv1.EntryView, error) {
+	view, err := viewOf(index, entry)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.judge(view); err != nil {
+		return nil, fmt.Errorf("judgement of entry %d: %w", index, err)
+	}
+	return view, nil
+}
+
 // setBody decodes the message that the kind names. A kind of a newer version
 // leaves the body unset: its bytes are in the entry.
 func setBody(view *apiv1.EntryView, kind daybookv1.Kind, body []byte) error {
