@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // A connection holds the flags that say where the log is and who we are.
 type connection struct {
 	profile, ingest, query string
+	identity               string
 	patience               time.Duration
 
 	mu   sync.Mutex
@@ -23,6 +25,7 @@ type connection struct {
 func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.profile, "profile", "", "profile `file` (default $"+client.ProfileVariable+")")
+	f.StringVar(&c.identity, "identity", "", "who you are, in place of the profile's: the certificate `NAME`.pem and its key NAME.key")
 	f.StringVar(&c.ingest, "ingest-addr", "", "`host:port` of ingest, in place of the profile's")
 	f.StringVar(&c.query, "query-addr", "", "`host:port` of query, in place of the profile's")
 	f.DurationVar(&c.patience, "patience", 120*time.Second, "give up after so long without progress")
@@ -48,6 +51,10 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 	}
 	if c.query != "" {
 		cfg.Query = c.query
+	}
+	if c.identity != "" {
+		name := strings.TrimSuffix(c.identity, ".pem")
+		cfg.Certificate, cfg.Key = name+".pem", name+".key"
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
 	cfg.OnRetry = func(err error, _ time.Duration) { c.tellRetry(cmd, err) }

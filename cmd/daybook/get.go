@@ -80,11 +80,13 @@ func printEntries(w io.Writer, entries []*client.Entry, asJSON bool) error {
 		return printViews(w, views, 0)
 	}
 	for _, v := range views {
-		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(withoutBytes(v))
+		shown := withoutBytes(v)
+		shown.Judgement = nil // in words
+		text, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(shown)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "entry %d, proven to be in the log\n%s\n", v.Index, text); err != nil {
+		if _, err := fmt.Fprintf(w, "entry %d, proven to be in the log\n%s%s\n", v.Index, judgementText(v), text); err != nil {
 			return err
 		}
 	}

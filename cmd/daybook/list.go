@@ -26,11 +26,16 @@ func newListCommand() *cobra.Command {
 		Short: "List entries by any indexed field and time, newest first",
 		Long: `List the entries that satisfy every flag, newest first. A field of text is
 searched by its whole value or, with the flag that ends in -prefix, by its begin.
-What values a field has is told by --values.`,
+What values a field has is told by --values.
+
+Flow, and tier, function and owner of a side, are those of the domain map that was in
+force for each entry: the map of today does not change what is found.`,
 		Example: `  daybook list --source web --target prod-db --since 2026-11-01
   daybook list --actor alice@broker.example --decision denied
   daybook list --actor-prefix alice@ --verdict undeclared --late
   daybook list --ticket CHG-004711 --kind approval
+  daybook list --source-tier test --target-tier production
+  daybook list --flow nightly-export --verdict not-approved
   daybook list --values actor --prefix ali
   daybook list --ascending --json | jq '.entries[].place.verdict'`,
 		Args: noArgs,
@@ -125,15 +130,24 @@ func withoutBytes(v *apiv1.EntryView) *apiv1.EntryView {
 
 func printTable(w io.Writer, views []*apiv1.EntryView, size uint64) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(t, "INDEX\tOCCURRED\tSOURCE\tTARGET\tACTOR\tACTION\tOUTCOME\tVERDICT")
+	why := judged(views)
+	head := "INDEX\tOCCURRED\tSOURCE\tTARGET\tACTOR\tACTION\tOUTCOME\tVERDICT"
+	if why {
+		head += "\tFLOW\tAPPROVED BY"
+	}
+	fmt.Fprintln(t, head)
 	for _, v := range views {
 		at, actor, action, outcome := time.Unix(0, v.Head.LogTimeNs), "", word(v.Place.Kind.String(), "KIND_"), ""
 		if e := v.GetEvent(); e != nil {
 			at, actor = time.Unix(0, e.OccurredAtNs), e.Actor.GetId()
 			action, outcome = e.Action.GetOperation(), word(e.Outcome.GetResult().String(), "OUTCOME_RESULT_")
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", v.Index, at.UTC().Format(time.RFC3339),
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.Index, at.UTC().Format(time.RFC3339),
 			v.Place.Source, v.Place.Target, shorten(actor, 40), shorten(action, 32), outcome, word(v.Place.Verdict.String(), "VERDICT_"))
+		if why {
+			fmt.Fprintf(t, "\t%s\t%s", v.GetJudgement().GetFlow(), approvalCell(v))
+		}
+		fmt.Fprintln(t)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -42,6 +42,11 @@ var (
 		{"correlation-id", "correlation `id`; hex:... where it is not text"},
 		{"credential", "credential fingerprint: 64 `hex` digits"},
 		{"run", "run id: 64 `hex` digits"},
+		{"flow", "flow that declares the access: its `id`"},
+		{"source-function", "function of the source domain, such as broker-interface"},
+		{"target-function", "function of the target domain"},
+		{"source-owner", "owner of the source domain"},
+		{"target-owner", "owner of the target domain"},
 	}
 	enumFlags = [][2]string{
 		{"kind", "kind: access, declined, gap, run-opened, alert, activity, ..."},
@@ -50,6 +55,8 @@ var (
 		{"verdict", "the ledger's verdict: authorized, denied, undeclared, expired, forbidden, ..."},
 		{"outcome", "outcome: success, denied, error, throttled, unknown"},
 		{"source-proof", "how the source is known: peer-certificate, signed-token, network-zone, trusted-gateway, caller-claim"},
+		{"source-tier", "tier of the source: production, staging, test, development"},
+		{"target-tier", "tier of the target"},
 		{"alert-type", "type of an alert: credential-reuse, silence, clock, gap, ..."},
 	}
 )
