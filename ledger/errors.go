@@ -36,6 +36,7 @@ type RefusedError struct {
 	Field    string // field at fault, such as `actor.id`; empty: the whole
 	Limit    uint64 // limit of that field in bytes or items; 0: missing or wrong
 	Reason   string
+	Code     string // stable code of the reason; empty: EVENT_REFUSED
 	Declined []byte // ready Declined body to send in the item's place
 	Cause    error  // nil: none
 }

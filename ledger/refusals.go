@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -12,19 +13,37 @@ import (
 const (
 	// refusalEvery is how often one entry about refusals may be appended.
 	refusalEvery = time.Second
-	// refusalProducers bounds the producers whose refusals wait to be written.
+	// refusalProducers bounds the refusals, told apart, that wait to be written.
 	refusalProducers = 1024
 )
+
+// A Refusal says what somebody was refused before it came to the log.
+type Refusal struct {
+	Actor          string // as authenticated; empty: nobody was
+	Authentication string // how
+	Listener       string // by which it came in
+	Method         string
+	Code           string // stable
+	Detail         string // in words
+}
+
+// NoteRefusal has a refusal written as an activity entry, at most one entry a
+// second of all refusals: those of one actor, listener and code that wait are
+// counted as one. It does not wait.
+func (l *Ledger) NoteRefusal(r Refusal) { l.refusals.add(r, l.clock.Wall()) }
 
 // A refusals gathers what authenticated producers were refused, so that no
 // refusal vanishes and none floods the log: one entry a second, with a count.
 type refusals struct {
 	mu      sync.Mutex
-	waiting map[string]*daybookv1.Activity // by producer; guarded by mu
-	order   []string                       // guarded by mu
+	waiting map[refusalKey]*daybookv1.Activity // guarded by mu
+	order   []refusalKey                       // guarded by mu
 }
 
-// note counts a refusal. Out-of-order numbers, a full queue and a shut log are
+// A refusalKey is what is counted as one.
+type refusalKey struct{ actor, listener, code string }
+
+// note counts a refusal of an append. Out-of-order numbers, a full queue and a shut log are
 // no refusals: the producer sends the same again.
 func (r *refusals) note(producer string, now int64, err error) {
 	var refused *RefusedError
@@ -33,7 +52,7 @@ func (r *refusals) note(producer string, now int64, err error) {
 	code := ""
 	switch {
 	case errors.As(err, &refused):
-		code = "EVENT_REFUSED"
+		code = cmp.Or(refused.Code, "EVENT_REFUSED")
 	case errors.As(err, &conflict):
 		code = "NUMBER_CONFLICT"
 	case errors.As(err, &epoch):
@@ -43,23 +62,31 @@ func (r *refusals) note(producer string, now int64, err error) {
 	default:
 		return
 	}
+	r.add(Refusal{Actor: producer, Authentication: "mtls", Listener: "ingest", Code: code, Detail: err.Error()}, now)
+}
+
+// add counts a refusal. Where too many wait, it is counted with all others that
+// are not told apart.
+func (r *refusals) add(f Refusal, now int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := r.waiting[producer]
+	key := refusalKey{cmp.Or(f.Actor, "unknown"), f.Listener, f.Code}
+	if r.waiting[key] == nil && len(r.order) >= refusalProducers {
+		f = Refusal{Code: "REFUSALS", Detail: "refusals of more actors than are told apart"}
+		key = refusalKey{"unknown", "", f.Code}
+	}
+	a := r.waiting[key]
 	if a == nil {
-		if len(r.order) >= refusalProducers {
-			return
-		}
-		a = &daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_REFUSED, Actor: clip(producer, 2048),
-			Authentication: "mtls", Listener: "ingest", FirstNs: now}
+		a = &daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_REFUSED, Actor: clip(key.actor, 2048),
+			Authentication: f.Authentication, Listener: f.Listener, Method: clip(f.Method, 256), Code: f.Code, FirstNs: now}
 		if r.waiting == nil {
-			r.waiting = map[string]*daybookv1.Activity{}
+			r.waiting = map[refusalKey]*daybookv1.Activity{}
 		}
-		r.waiting[producer] = a
-		r.order = append(r.order, producer)
+		r.waiting[key] = a
+		r.order = append(r.order, key)
 	}
 	a.Count++
-	a.Code, a.Detail, a.LastNs = code, clip(err.Error(), 4096), now
+	a.Detail, a.LastNs = clip(f.Detail, 4096), now
 }
 
 func (r *refusals) next() *daybookv1.Activity {
