@@ -29,7 +29,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/google/uuid v1.6.0
+require (
+	github.com/google/uuid v1.6.0
+	github.com/spiffe/go-spiffe/v2 v2.9.0
+)
 
 require (
 	github.com/DataDog/zstd v1.5.7 // indirect

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -28,31 +29,41 @@ const ErrorDomain = "daybook"
 // The stable reasons of errors, in google.rpc.ErrorInfo. Scripts and clients
 // branch on these, never on the text.
 const (
-	ReasonEventRefused    = "EVENT_REFUSED"       // RefusalDetail names number, field and limit
-	ReasonOutOfOrder      = "OUT_OF_ORDER"        // RefusalDetail.expected_number
-	ReasonNumberConflict  = "NUMBER_CONFLICT"     // open a new run
-	ReasonEpochOver       = "EPOCH_OVER"          // another life of the producer has the run: RefusalDetail.current_epoch
-	ReasonNoRun           = "NO_RUN"              // open the run
-	ReasonRunEnded        = "RUN_ENDED"           // open a new run
-	ReasonShut            = "SHUT"                // the log reads but does not append
-	ReasonClock           = "CLOCK"               // as SHUT, until the clock is right
-	ReasonBusy            = "BUSY"                // RetryInfo says when to try again
-	ReasonDiskLow         = "DISK_LOW"            // as BUSY, until the log's disk has room: reads go on
-	ReasonDiskRead        = "DISK_READ"           // the log's disk failed a read; another may succeed
-	ReasonBatchTooLarge   = "BATCH_TOO_LARGE"     // split it
-	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN"     // resend the same run and numbers
-	ReasonFork            = "FORK"                // two histories under one key: keep the evidence
-	ReasonNotFound        = "NOT_FOUND"           // no such entry or size
-	ReasonBadRequest      = "BAD_REQUEST"         // a field of the request is wrong
-	ReasonPageToken       = "BAD_PAGE_TOKEN"      // start the list again
-	ReasonTooBroad        = "TOO_BROAD"           // give more of the prefix
-	ReasonAnswerTooLarge  = "ANSWER_TOO_LARGE"    // ask for less at once
-	ReasonNotAllowed      = "NOT_ALLOWED"         // the identity may not use this listener
-	ReasonUnauthenticated = "UNAUTHENTICATED"     // no identity
-	ReasonExpired         = "CERTIFICATE_EXPIRED" // renew the certificate
-	ReasonStopping        = "STOPPING"            // the server stops: resend what is unanswered
-	ReasonFault           = "INTEGRITY_FAULT"     // stored bytes do not give what was committed
-	ReasonInternal        = "INTERNAL"            // metadata.incident is the id in the server's log
+	ReasonEventRefused    = "EVENT_REFUSED"    // RefusalDetail names number, field and limit
+	ReasonOutOfOrder      = "OUT_OF_ORDER"     // RefusalDetail.expected_number
+	ReasonNumberConflict  = "NUMBER_CONFLICT"  // open a new run
+	ReasonEpochOver       = "EPOCH_OVER"       // another life of the producer has the run: RefusalDetail.current_epoch
+	ReasonNoRun           = "NO_RUN"           // open the run
+	ReasonRunEnded        = "RUN_ENDED"        // open a new run
+	ReasonShut            = "SHUT"             // the log reads but does not append
+	ReasonClock           = "CLOCK"            // as SHUT, until the clock is right
+	ReasonBusy            = "BUSY"             // RetryInfo says when to try again
+	ReasonDiskLow         = "DISK_LOW"         // as BUSY, until the log's disk has room: reads go on
+	ReasonDiskRead        = "DISK_READ"        // the log's disk failed a read; another may succeed
+	ReasonBatchTooLarge   = "BATCH_TOO_LARGE"  // split it
+	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN"  // resend the same run and numbers
+	ReasonFork            = "FORK"             // two histories under one key: keep the evidence
+	ReasonNotFound        = "NOT_FOUND"        // no such entry or size
+	ReasonBadRequest      = "BAD_REQUEST"      // a field of the request is wrong
+	ReasonPageToken       = "BAD_PAGE_TOKEN"   // start the list again
+	ReasonTooBroad        = "TOO_BROAD"        // give more of the prefix
+	ReasonAnswerTooLarge  = "ANSWER_TOO_LARGE" // ask for less at once
+	ReasonNotAllowed      = "NOT_ALLOWED"      // the identity may not use this listener
+	ReasonUnauthenticated = "UNAUTHENTICATED"  // no identity
+	ReasonWrongListener   = "WRONG_LISTENER"   // another listener offers the method
+	ReasonStopping        = "STOPPING"         // the server stops: resend what is unanswered
+	ReasonFault           = "INTEGRITY_FAULT"  // stored bytes do not give what was committed
+	ReasonInternal        = "INTERNAL"         // metadata.incident is the id in the server's log
+)
+
+// The reasons why a certificate is not accepted.
+const (
+	ReasonExpired     = identity.ReasonExpired     // renew the certificate
+	ReasonNotYetValid = identity.ReasonNotYetValid // set the clocks
+	ReasonRevoked     = identity.ReasonRevoked     // have another issued, with another key
+	ReasonUsage       = identity.ReasonUsage       // it is no client's
+	ReasonWrongCA     = identity.ReasonWrongCA     // have the domain's own CA issue one
+	ReasonNoSPIFFEID  = identity.ReasonNoSPIFFEID  // it names nobody
 )
 
 // requestError is a fault of the request that the server finds by itself.
@@ -88,6 +99,7 @@ type refusal struct {
 func refusalOf(err error) (refusal, bool) {
 	var (
 		request  *requestError
+		unknown  *identity.RefusedError
 		refused  *ledger.RefusedError
 		order    *ledger.OutOfOrderError
 		conflict *ledger.ConflictError
@@ -102,7 +114,9 @@ func refusalOf(err error) (refusal, bool) {
 	case errors.As(err, &request):
 		return refusal{code: request.code, reason: request.reason}, true
 	case errors.As(err, &refused):
-		return refuse(codes.InvalidArgument, ReasonEventRefused, refusedDetail(refused)), true
+		return refuse(codes.InvalidArgument, cmp.Or(refused.Code, ReasonEventRefused), refusedDetail(refused)), true
+	case errors.As(err, &unknown):
+		return refuse(codes.Unauthenticated, unknown.Reason), true
 	case errors.As(err, &order):
 		return refuse(codes.Aborted, ReasonOutOfOrder, &apiv1.RefusalDetail{ExpectedNumber: order.Expected}), true
 	case errors.As(err, &conflict):
@@ -127,8 +141,6 @@ func refusalOf(err error) (refusal, bool) {
 		return refuse(codes.Unavailable, ReasonOutcomeUnknown), true
 	case errors.As(err, &fork):
 		return refuse(codes.FailedPrecondition, ReasonFork), true
-	case errors.Is(err, identity.ErrExpired):
-		return refuse(codes.Unauthenticated, ReasonExpired), true
 	case errors.As(err, &carried):
 		return refuse(carried.GRPCStatus().Code(), ReasonBadRequest), true
 	case errors.Is(err, context.DeadlineExceeded):

@@ -22,13 +22,13 @@ const (
 	ReasonNoProposal   = "NO_PROPOSAL"   // no such proposal is open
 	ReasonNotApprover  = "NOT_APPROVER"  // the proposal does not need this person's approval
 
-	ReasonSelfApproval  = "SELF_APPROVAL"     // another person must approve
-	ReasonWindow        = "APPROVAL_WINDOW"   // an approval ends, after it begins, within 366 days
-	ReasonUnknownFlow   = "UNKNOWN_FLOW"      // the map in force has no such flow
-	ReasonUnknownDomain = "UNKNOWN_DOMAIN"    // the map in force has no such domain
-	ReasonApprovalTaken = "APPROVAL_ID_TAKEN" // another approval has the id
-	ReasonRevoked       = "ALREADY_REVOKED"   // nothing is left to revoke
-	ReasonApproval      = "APPROVAL_REFUSED"  // BadRequest names the field
+	ReasonSelfApproval    = "SELF_APPROVAL"     // another person must approve
+	ReasonWindow          = "APPROVAL_WINDOW"   // an approval ends, after it begins, within 366 days
+	ReasonUnknownFlow     = "UNKNOWN_FLOW"      // the map in force has no such flow
+	ReasonUnknownDomain   = "UNKNOWN_DOMAIN"    // the map in force has no such domain
+	ReasonApprovalTaken   = "APPROVAL_ID_TAKEN" // another approval has the id
+	ReasonApprovalRevoked = "ALREADY_REVOKED"   // nothing is left to revoke
+	ReasonApproval        = "APPROVAL_REFUSED"  // BadRequest names the field
 )
 
 // refusalOfGovernance is the part of the table that acts of people need.
@@ -70,7 +70,7 @@ var causes = []struct {
 	{ledger.ErrUnknownDomain, codes.NotFound, ReasonUnknownDomain},
 	{ledger.ErrNoMap, codes.NotFound, ReasonNoMap},
 	{ledger.ErrApprovalTaken, codes.FailedPrecondition, ReasonApprovalTaken},
-	{ledger.ErrRevoked, codes.FailedPrecondition, ReasonRevoked},
+	{ledger.ErrRevoked, codes.FailedPrecondition, ReasonApprovalRevoked},
 }
 
 // refusedAct is the refusal of an act of a person, which no event is part of. Its

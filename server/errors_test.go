@@ -47,7 +47,7 @@ func TestEveryErrorHasItsCodeAndReason(t *testing.T) {
 		{&ledger.TooBroadError{Prefix: "a"}, codes.InvalidArgument, server.ReasonTooBroad},
 		{ledger.ErrNotFound, codes.NotFound, server.ReasonNotFound},
 		{&ledger.FaultError{Index: 5, Reason: "leaf"}, codes.DataLoss, server.ReasonFault},
-		{identity.ErrExpired, codes.Unauthenticated, server.ReasonExpired},
+		{&identity.RefusedError{Reason: identity.ReasonExpired}, codes.Unauthenticated, server.ReasonExpired},
 		{context.DeadlineExceeded, codes.DeadlineExceeded, server.ReasonOutcomeUnknown},
 		{errors.New("disk on fire"), codes.Internal, server.ReasonInternal},
 	}

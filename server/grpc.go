@@ -34,11 +34,12 @@ func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.Tr
 	if name == "query" || name == "query_http" {
 		largest = maxMapMessage
 	}
-	i := &interceptor{listener: name, gate: gate{allow, s.o.Now}, log: s.o.Logger, metrics: s.o.Metrics}
+	i := &interceptor{listener: name, gate: gate{allow, s.o.Trust, s.issuers.get, s.o.Now}, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal}
 	return grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.UnaryInterceptor(i.unary),
 		grpc.StreamInterceptor(i.stream),
+		grpc.UnknownServiceHandler(i.unknownMethod),
 		grpc.ForceServerCodecV2(newCodec()),
 		experimental.BufferPool(buffers),
 		grpc.MaxRecvMsgSize(largest),

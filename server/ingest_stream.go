@@ -71,11 +71,14 @@ type pendingAnswer struct {
 // read admits batches until the client half-closes or a batch fails, whose
 // error is the last thing it sends.
 func (a *appendStream) read(ctx context.Context) {
-	producer := producerOf(ctx)
+	producer, admission := producerOf(ctx), admissionOf(ctx)
 	for {
 		request, err := a.stream.Recv()
 		if errors.Is(err, io.EOF) {
 			return
+		}
+		if err == nil {
+			err = admission.again(ctx)
 		}
 		if !a.pass(ctx, producer, request, err) {
 			return

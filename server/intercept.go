@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/daybook-ledger/daybook/ledger"
 	"github.com/daybook-ledger/daybook/server/identity"
 )
 
@@ -21,6 +22,7 @@ type interceptor struct {
 	gate     gate
 	log      *slog.Logger
 	metrics  *Metrics
+	note     func(ledger.Refusal) // has a refusal written down
 }
 
 // errPanic is the cause of a panic in a handler.
@@ -33,20 +35,23 @@ func (i *interceptor) recovered(err *error) {
 	}
 }
 
-// open lets a call through without an allow list: health is for everybody who
-// could make the handshake.
-func open(service any) bool {
-	_, ok := service.(grpc_health_v1.HealthServer)
-	return ok
+// open lets a call through without an allow list: health is for everybody whose
+// certificate is accepted.
+func (i *interceptor) open(ctx context.Context, service any) bool {
+	if _, ok := service.(grpc_health_v1.HealthServer); !ok {
+		return false
+	}
+	id, err := i.gate.authenticate(ctx)
+	return err == nil && id.Valid(i.gate.now()) == nil
 }
 
 // unary is a grpc.UnaryServerInterceptor.
 func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if open(info.Server) {
+	if i.open(ctx, info.Server) {
 		return handler(ctx, req)
 	}
 	start := time.Now()
-	resp, err := i.call(ctx, req, handler)
+	resp, err := i.call(ctx, req, info.FullMethod, handler)
 	i.metrics.observe(i.listener, info.FullMethod, time.Since(start), err)
 	if err != nil {
 		return nil, i.fail(ctx, info.FullMethod, err)
@@ -54,40 +59,43 @@ func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServer
 	return resp, nil
 }
 
-func (i *interceptor) call(ctx context.Context, req any, handler grpc.UnaryHandler) (resp any, err error) {
+func (i *interceptor) call(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
 	defer i.recovered(&err)
-	id, err := i.gate.admit(ctx)
+	ctx, _, err = i.admit(ctx, method)
 	if err != nil {
 		return nil, err
 	}
-	return handler(context.WithValue(ctx, peerKey{}, id), req)
+	return handler(ctx, req)
 }
 
 // stream is a grpc.StreamServerInterceptor. The stream's context ends when the
 // peer's certificate does.
 func (i *interceptor) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if open(service) {
+	if i.open(ss.Context(), service) {
 		return handler(service, ss)
 	}
 	start := time.Now()
-	err := i.callStream(service, ss, handler)
-	i.metrics.observe(i.listener, info.FullMethod, time.Since(start), err)
+	err := i.callStream(service, ss, info.FullMethod, handler)
+	method := info.FullMethod
+	if service == nil {
+		method = "unknown" // anybody may make up names
+	}
+	i.metrics.observe(i.listener, method, time.Since(start), err)
 	if err != nil {
 		return i.fail(ss.Context(), info.FullMethod, err)
 	}
 	return nil
 }
 
-func (i *interceptor) callStream(service any, ss grpc.ServerStream, handler grpc.StreamHandler) (err error) {
+func (i *interceptor) callStream(service any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) (err error) {
 	defer i.recovered(&err)
-	id, err := i.gate.admit(ss.Context())
+	admitted, id, err := i.admit(ss.Context(), method)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithDeadlineCause(ss.Context(), id.NotAfter,
-		fmt.Errorf("%w: %s until %s", identity.ErrExpired, id.ID, id.NotAfter.UTC().Format(time.RFC3339)))
+	ctx, cancel := context.WithDeadlineCause(admitted, id.NotAfter, id.Valid(id.NotAfter.Add(1)))
 	defer cancel()
-	err = handler(service, streamContext{ss, context.WithValue(ctx, peerKey{}, id)})
+	err = handler(service, streamContext{ss, ctx})
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, identity.ErrExpired) {
 		return cause
 	}

@@ -71,7 +71,7 @@ func TestWhoMayCallWhat(t *testing.T) {
 		{"another CA on ingest", stranger, producer, time.Now(), a.Ingest, appendOne, codes.Unavailable},
 		{"another CA on query", stranger, producer, time.Now(), a.Query, read, codes.Unavailable},
 		{"another CA on admin", stranger, operator, time.Now(), a.Admin, administer, codes.Unavailable},
-		{"an expired certificate", w.ca, producer, ended, a.Ingest, appendOne, codes.Unavailable},
+		{"an expired certificate", w.ca, producer, ended, a.Ingest, appendOne, codes.Unauthenticated},
 		{"admin service on ingest", w.ca, producer, time.Now(), a.Ingest, administer, codes.Unimplemented},
 		{"ingest service on query", w.ca, producer, time.Now(), a.Query, appendOne, codes.Unimplemented},
 		{"ingest service on admin", w.ca, operator, time.Now(), a.Admin, appendOne, codes.Unimplemented},

@@ -25,6 +25,7 @@ type Metrics struct {
 	size     prometheus.Histogram // entries of a commit
 	bytes    prometheus.Counter
 	streams  prometheus.Gauge
+	reloads  *prometheus.CounterVec // by what and outcome
 }
 
 // NewMetrics returns the metrics of a program of this version.
@@ -36,7 +37,7 @@ func NewMetrics(version string) *Metrics {
 			Buckets: latencies,
 		}, []string{"listener", "method"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "daybook_refusals_total", Help: "Calls that were refused, by reason.",
+			Name: "daybook_refusals_total", Help: "Calls and handshakes that were refused, by reason.",
 		}, []string{"listener", "reason"}),
 		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "daybook_appends_total", Help: "Batches appended, by outcome: appended, repeat, refused.",
@@ -58,12 +59,15 @@ func NewMetrics(version string) *Metrics {
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "daybook_append_streams", Help: "Open append streams.",
 		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "daybook_reloads_total", Help: "Certificates, bundles and lists read again from changed files, by outcome: loaded, refused (what was in force stays).",
+		}, []string{"what", "outcome"}),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "daybook_build_info", Help: "Always 1; the version is a label.", ConstLabels: prometheus.Labels{"version": version},
 	})
 	build.Set(1)
-	m.registry.MustRegister(m.calls, m.refusals, m.batches, m.events, m.commits, m.size, m.bytes, m.streams, build,
+	m.registry.MustRegister(m.calls, m.refusals, m.batches, m.events, m.commits, m.size, m.bytes, m.streams, m.reloads, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -81,6 +85,21 @@ func (m *Metrics) observe(listener, method string, d time.Duration, err error) {
 	if err != nil {
 		m.refusals.WithLabelValues(listener, reasonOf(err)).Inc()
 	}
+}
+
+// refusedHandshake counts a peer that nobody could be named for.
+func (m *Metrics) refusedHandshake(listener, reason string) {
+	m.refusals.WithLabelValues(listener, reason).Inc()
+}
+
+// Reloaded counts files that were read again, and the outcome. It is an
+// [identity.Watcher]'s Loaded.
+func (m *Metrics) Reloaded(what string, err error) {
+	outcome := "loaded"
+	if err != nil {
+		outcome = "refused"
+	}
+	m.reloads.WithLabelValues(what, outcome).Inc()
 }
 
 // appended counts the outcome of one batch.

@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -19,47 +17,8 @@ import (
 	"github.com/daybook-ledger/daybook/server/identity"
 )
 
-// authInfo is the identity of a connection, found once at its handshake.
-type authInfo struct {
-	credentials.TLSInfo
-	peer identity.Peer
-}
-
-// mutualTLS is gRPC's TLS with the peer's identity taken at the handshake
-// instead of at each call.
-type mutualTLS struct {
-	credentials.TransportCredentials
-	trust *identity.Trust
-	now   func() time.Time
-}
-
-// ServerHandshake implements credentials.TransportCredentials.
-func (c mutualTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := c.TransportCredentials.ServerHandshake(raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	tlsInfo, ok := info.(credentials.TLSInfo)
-	if !ok {
-		conn.Close()
-		return nil, nil, fmt.Errorf("handshake gave %T", info)
-	}
-	id, err := c.trust.Check(tlsInfo.State.PeerCertificates, c.now())
-	if err != nil {
-		conn.Close()
-		return nil, nil, err
-	}
-	return conn, authInfo{tlsInfo, id}, nil
-}
-
-// Clone implements credentials.TransportCredentials.
-func (c mutualTLS) Clone() credentials.TransportCredentials {
-	c.TransportCredentials = c.TransportCredentials.Clone()
-	return c
-}
-
-// forwardedKey carries the leaf certificate of a REST client to the query
-// service. It is believed on the in-process connection alone, which no other
+// forwardedKey carries the certificates of a REST client, leaf first, to the
+// query service. It is believed on the in-process connection alone, which no other
 // process can reach; every other listener ignores it.
 const forwardedKey = "daybook-forwarded-certificate-bin"
 
@@ -97,52 +56,62 @@ func (c inProcessCredentials) Clone() credentials.TransportCredentials { return 
 // OverrideServerName implements credentials.TransportCredentials.
 func (inProcessCredentials) OverrideServerName(string) error { return nil }
 
-// forwardIdentity is what the REST handler attaches to a call: the certificate
-// that its own TLS connection authenticated.
+// forwardIdentity is what the REST handler attaches to a call: the certificates
+// whose key its own TLS connection has seen.
 func forwardIdentity(_ context.Context, r *http.Request) metadata.MD {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
 		return nil
 	}
-	return metadata.Pairs(forwardedKey, string(r.TLS.PeerCertificates[0].Raw))
+	md := metadata.MD{}
+	for _, c := range r.TLS.PeerCertificates {
+		md.Append(forwardedKey, string(c.Raw))
+	}
+	return md
 }
 
-// authenticate returns the peer of a call.
-func authenticate(ctx context.Context) (identity.Peer, error) {
+// authenticate returns the peer of a call, whose credential may not be valid now.
+func (g gate) authenticate(ctx context.Context) (identity.Peer, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return identity.Peer{}, errors.New("no peer")
 	}
 	switch info := p.AuthInfo.(type) {
 	case authInfo:
-		return info.peer, nil
+		return info.connection.peer(g.now())
 	case inProcess:
 		md, _ := metadata.FromIncomingContext(ctx)
-		forwarded := md.Get(forwardedKey)
-		if len(forwarded) != 1 {
-			return identity.Peer{}, errors.New("no forwarded certificate")
-		}
-		leaf, err := x509.ParseCertificate([]byte(forwarded[0]))
+		chain, err := chainOf(md.Get(forwardedKey))
 		if err != nil {
 			return identity.Peer{}, err
 		}
-		return identity.PeerOf(leaf)
+		return g.trust.Identify(chain, g.now())
 	}
 	return identity.Peer{}, errors.New("connection without an identity")
 }
 
-// gate lets calls of one listener through: authenticated, still valid, allowed.
+// gate lets calls of one listener through: authenticated, still valid, by a CA
+// that the map in force lists, allowed.
 type gate struct {
-	allow identity.Allow
-	now   func() time.Time
+	allow   identity.Allow
+	trust   *identity.Trust
+	issuers func() *identity.Issuers // of the map in force
+	now     func() time.Time
 }
 
 func (g gate) admit(ctx context.Context) (identity.Peer, error) {
-	id, err := authenticate(ctx)
+	id, err := g.authenticate(ctx)
+	if err == nil {
+		err = id.Valid(g.now())
+	}
+	if err == nil {
+		err = g.issuers().Check(&id)
+	}
+	var refused *identity.RefusedError
+	if errors.As(err, &refused) {
+		return id, refused
+	}
 	if err != nil {
 		return id, &requestError{codes.Unauthenticated, ReasonUnauthenticated, "no client identity: " + err.Error()}
-	}
-	if g.now().After(id.NotAfter) {
-		return id, fmt.Errorf("%w: %s until %s", identity.ErrExpired, id.ID, id.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if !g.allow.Includes(id.ID) {
 		return id, &requestError{codes.PermissionDenied, ReasonNotAllowed,

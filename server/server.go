@@ -17,6 +17,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
 )
@@ -39,6 +40,12 @@ type Options struct {
 	Ballast      func() int64     // size of the ballast in bytes, 0 while it is dropped; nil: there is none
 	Logger       *slog.Logger     // nil: discarded
 	Now          func() time.Time // zero: the system's
+
+	// MapInForce returns the version of the domain map that is in force; nil, and an
+	// answer of nil: none is.
+	MapInForce func() DomainMap
+	// Raise has an alert appended, at most one for each id; nil: none is.
+	Raise func(*daybookv1.Alert)
 }
 
 // validate reports every fault.
@@ -86,6 +93,9 @@ type Server struct {
 	addresses Addresses
 	stopping  chan struct{} // closed when Run begins to end
 	streams   *streamLimit
+	issuers   issuers
+	expiry    *expiry
+	own       map[string]*identity.Credential // by listener; not modified
 	health    *health.Server
 	grpc      []grpcListener
 	http      []httpListener
@@ -110,12 +120,17 @@ func Listen(o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
-	s := &Server{o: o, stopping: make(chan struct{}), streams: newStreamLimit(), health: health.NewServer()}
+	s := &Server{o: o, stopping: make(chan struct{}), streams: newStreamLimit(), health: health.NewServer(),
+		issuers: issuers{inForce: o.MapInForce}, expiry: newExpiry(o.Now, o.Raise)}
+	if err := s.takeCertificates(); err != nil {
+		return nil, err
+	}
 	if err := errors.Join(s.listenGRPC(), s.listenHTTP()); err != nil {
 		s.Close()
 		return nil, err
 	}
 	o.Metrics.watchLog(o.Log.Status, o.Log.Ready)
+	o.Metrics.Register(s.expiry)
 	s.reportHealth()
 	return s, nil
 }
@@ -168,15 +183,12 @@ func (s *Server) listenGRPC() error {
 }
 
 func (s *Server) addGRPC(name, address string, got *string, allow identity.Allow, register func(*grpc.Server)) error {
-	config, err := s.o.Trust.ServerTLS(s.o.Certificates[name], s.o.Now, "h2")
-	if err != nil {
-		return fmt.Errorf("listener %s: %w", name, err)
-	}
+	config := s.mutual(name, "h2")
 	l, err := s.open(name, address, got)
 	if err != nil {
 		return err
 	}
-	g := s.newGRPC(name, allow, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now})
+	g := s.newGRPC(name, allow, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now, s.expiry.peer})
 	register(g)
 	grpc_health_v1.RegisterHealthServer(g, s.health)
 	s.grpc = append(s.grpc, grpcListener{name, g, l})
@@ -189,14 +201,8 @@ func (s *Server) listenHTTP() error {
 	if err != nil {
 		return err
 	}
-	mutual, err := s.o.Trust.ServerTLS(s.o.Certificates["query_http"], s.o.Now, "h2", "http/1.1")
-	if err != nil {
-		return fmt.Errorf("listener query_http: %w", err)
-	}
-	operations, err := identity.OpenTLS(s.o.Certificates["operations"], "h2", "http/1.1")
-	if err != nil {
-		return fmt.Errorf("listener operations: %w", err)
-	}
+	mutual := s.mutual("query_http", "h2", "http/1.1")
+	operations := identity.OpenTLS(s.own["operations"], "h2", "http/1.1")
 	listen := s.o.Config.Listen
 	return errors.Join(
 		s.addHTTP("query_http", listen.QueryHTTP, &s.addresses.QueryHTTP, rest, mutual),
@@ -230,6 +236,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.http {
 		start(l.name, func() error { return serveHTTP(l) })
 	}
+	serving.Go(func() error { s.expiry.run(ctx); return nil })
 	s.watchHealth(ctx)
 	close(s.stopping)
 	s.health.Shutdown()

@@ -52,6 +52,11 @@ type world struct {
 
 	verify time.Duration                   // period of the background verification
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
+
+	trusted    *identity.Trust         // what the server trusts; set by serve
+	log        *ledger.Ledger          // set by serve
+	server     *server.Server          // set by serve
+	mapInForce func() server.DomainMap // nil: none
 }
 
 // newWorld makes a log and serves it; it is stopped at the end of the test.
@@ -71,7 +76,7 @@ func newWorldOn(t *testing.T, on world) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +107,14 @@ func (w *world) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.trusted, w.log = w.trust(t), log
 	s, err := server.Listen(server.Options{
-		Log: log, Config: anyPorts(t), Trust: w.trust(t), Certificates: w.listeners(t), Metrics: metrics, Version: "test",
+		Log: log, Config: anyPorts(t), Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test", MapInForce: w.mapInForce,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.server = s
 	w.addresses = s.Addresses()
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop, w.ended = stop, make(chan error, 1)

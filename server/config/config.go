@@ -16,6 +16,9 @@
 //	  admin: [spiffe://example.com/operator]
 //	trust:                        # domains with a CA of their own: PEM bundles
 //	  desk.example: trust/desk.pem
+//	revoked:                      # ends the use of keys and certificates; see identity.Revocation
+//	  - spki: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+//	  - {issuer: "CN=Desk CA", serial: 1f2e3d}
 //	anchor: /elsewhere/log.anchor # newest checkpoint, outside of DIR's backups
 //	log:
 //	  level: info                 # debug, info, warn, error
@@ -30,7 +33,8 @@
 //	verification:                 # the whole log, from disk, in the background
 //	  period: 168h                # again within this time, at least 1h; 0s: never
 //
-// Unknown keys are errors, and Parse reports every fault at once. Relative paths
+// trust and revoked are read again when the file changes; the rest at the next
+// start. Unknown keys are errors, and Parse reports every fault at once. Relative paths
 // are relative to the file.
 package config
 
@@ -67,6 +71,8 @@ type Config struct {
 	Access Access `yaml:"access"`
 	// Trust maps a domain to the file of the only CAs that vouch for it.
 	Trust map[string]string `yaml:"trust"`
+	// Revoked lists keys and certificates that are not accepted any more.
+	Revoked []identity.Revocation `yaml:"revoked"`
 	// Anchor is the file of the newest checkpoint; empty: DIR.anchor.
 	Anchor string `yaml:"anchor"`
 	// Log is the program's own log, on stderr.
@@ -203,6 +209,11 @@ func (c *Config) check() error {
 	for domain, path := range c.Trust {
 		if path == "" {
 			faults = append(faults, fmt.Errorf("trust.%s: names no file", domain))
+		}
+	}
+	for _, r := range c.Revoked {
+		if err := r.Check(); err != nil {
+			faults = append(faults, err)
 		}
 	}
 	if _, err := c.Log.level(); err != nil {

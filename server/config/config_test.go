@@ -28,6 +28,9 @@ access:
   admin: [spiffe://example.com/operator, spiffe://example.com/second]
 trust:
   desk.example: trust/desk.pem
+revoked:
+  - {issuer: "CN=Desk CA", serial: "1F:2e"}
+  - spki: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 anchor: ../other/log.anchor
 log: {level: debug, format: json}
 limits: {queue_bytes: 16777216, workers: 3, disk_low_bytes: 1073741824, ballast_bytes: -1}
@@ -49,7 +52,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 			Query:  identity.Allow{"*"},
 			Admin:  identity.Allow{"spiffe://example.com/operator", "spiffe://example.com/second"},
 		},
-		Trust:        map[string]string{"desk.example": "/srv/conf/trust/desk.pem"},
+		Trust: map[string]string{"desk.example": "/srv/conf/trust/desk.pem"},
+		Revoked: []identity.Revocation{
+			{Issuer: "CN=Desk CA", Serial: "1F:2e"}, {SPKI: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+		},
 		Anchor:       "/srv/other/log.anchor",
 		Log:          config.Log{Level: "debug", Format: "json"},
 		Limits:       config.Limits{QueueBytes: 16 << 20, Workers: 3, DiskLowBytes: 1 << 30, BallastBytes: -1},
@@ -70,6 +76,7 @@ colour: red
 hosts: ["a b"]
 access: {admin: ["operator"]}
 trust: {desk.example: ""}
+revoked: [{spki: nonsense}]
 log: {level: loud, format: xml}
 limits: {queue_bytes: 5, workers: -1}
 verification: {period: 5m}

@@ -7,8 +7,11 @@
 //	                      without it is no data directory
 //	DIR/ca/ca.pem         certificate of the private CA; ca.key beside it
 //	DIR/ca/bundle.pem     what a client trusts
+//	DIR/ca/domains/D.pem  certificate of a domain's own CA; D.key beside it
 //	DIR/tls/NAME.pem      certificate of a listener; NAME.key beside it
 //	DIR/clients/NAME.pem  certificate of a client; NAME.key beside it
+//	DIR/issued/           what was issued to others: one file for each SPIFFE id
+//	DIR/identities/       folders of identities that were issued to no other place
 //	DIR/profile.yaml      how a client reaches this log
 //	DIR/addresses.json    where the listeners are; replaced by each serve
 //	DIR/config.yaml       optional (server/config)
@@ -27,6 +30,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Dir is the path of a data directory.
@@ -63,6 +67,35 @@ func (d Dir) CACertificate() string { return d.join("ca", "ca.pem") }
 
 // CAKey is the key of the private CA.
 func (d Dir) CAKey() string { return d.join("ca", "ca.key") }
+
+// DomainCA returns certificate and key of a domain's own CA.
+func (d Dir) DomainCA(domain string) (certificate, key string) {
+	return d.join("ca", "domains", domain+".pem"), d.join("ca", "domains", domain+".key")
+}
+
+// DomainCAs returns the certificates of the domains' own CAs, by domain.
+func (d Dir) DomainCAs() (map[string]string, error) {
+	entries, err := os.ReadDir(d.join("ca", "domains"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the domains' CAs: %w", err)
+	}
+	all := make(map[string]string)
+	for _, e := range entries {
+		if domain, ok := strings.CutSuffix(e.Name(), ".pem"); ok {
+			all[domain], _ = d.DomainCA(domain)
+		}
+	}
+	return all, nil
+}
+
+// Issued is the directory of what was issued to others.
+func (d Dir) Issued() string { return d.join("issued") }
+
+// Identity is the folder of an identity that was issued to no other place: one for
+// each SPIFFE id, in which no `+` stands.
+func (d Dir) Identity(id string) string {
+	return d.join("identities", strings.ReplaceAll(strings.TrimPrefix(id, "spiffe://"), "/", "+"))
+}
 
 // Bundle is what clients trust.
 func (d Dir) Bundle() string { return d.join("ca", "bundle.pem") }

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -107,6 +108,15 @@ func (a *Authority) Pair() (Pair, error) {
 // Domain returns the trust domain that the CA was made for.
 func (a *Authority) Domain() string { return a.certificate.URIs[0].Host }
 
+// KeyDigest returns the SHA-256 of the CA's SubjectPublicKeyInfo, as a domain map
+// lists it under issuer.cas.
+func (a *Authority) KeyDigest() [32]byte {
+	return sha256.Sum256(a.certificate.RawSubjectPublicKeyInfo)
+}
+
+// Validity is how long the CA's certificate is valid.
+func (a *Authority) Validity() Validity { return ValidityOf(a.certificate) }
+
 // Bundle returns what a client trusts: the CA's certificate in PEM.
 func (a *Authority) Bundle() []byte { return formatCertificate(a.certificate.Raw) }
 
@@ -129,13 +139,19 @@ func (a *Authority) IssueServer(listener string, hosts []string, now time.Time) 
 			template.DNSNames = append(template.DNSNames, host)
 		}
 	}
-	return a.issue(template, key, now)
+	return a.issue(template, key, now, leafLife)
 }
 
 // IssueClient makes a certificate for a SPIFFE id. It keeps the key of an
 // earlier pair, so that a renewed producer has the fingerprint it had; old is
 // nil for a new one.
 func (a *Authority) IssueClient(id string, old *Pair, now time.Time) (Pair, error) {
+	return a.IssueClientFor(id, old, now, leafLife)
+}
+
+// IssueClientFor is IssueClient for a certificate that lasts so long; not over 397
+// days, nor over the CA.
+func (a *Authority) IssueClientFor(id string, old *Pair, now time.Time, life time.Duration) (Pair, error) {
 	if _, err := verify.ProducerDomain(id); err != nil {
 		return Pair{}, fmt.Errorf("issuing a client certificate: %w", err)
 	}
@@ -156,13 +172,13 @@ func (a *Authority) IssueClient(id string, old *Pair, now time.Time) (Pair, erro
 		URIs:        []*url.URL{uri},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, key, now)
+	}, key, now, life)
 }
 
 // issue completes and signs a leaf.
-func (a *Authority) issue(template *x509.Certificate, key crypto.Signer, now time.Time) (Pair, error) {
+func (a *Authority) issue(template *x509.Certificate, key crypto.Signer, now time.Time, life time.Duration) (Pair, error) {
 	template.NotBefore = now.Add(-backdate)
-	template.NotAfter = now.Add(leafLife)
+	template.NotAfter = now.Add(min(life, leafLife))
 	if template.NotAfter.After(a.certificate.NotAfter) {
 		template.NotAfter = a.certificate.NotAfter
 	}
@@ -221,6 +237,11 @@ func (a *Authority) Expiring(pair Pair, now time.Time) bool {
 	return err == nil && leaf.CheckSignatureFrom(a.certificate) == nil && a.expiring(leaf, now)
 }
 
+// Issued tells whether the CA signed a certificate.
+func (a *Authority) Issued(c *x509.Certificate) bool {
+	return c.CheckSignatureFrom(a.certificate) == nil
+}
+
 // expiring: a new certificate would last longer.
 func (a *Authority) expiring(leaf *x509.Certificate, now time.Time) bool {
 	return now.After(leaf.NotAfter.Add(-RenewBefore)) && leaf.NotAfter.Before(a.certificate.NotAfter)
@@ -237,6 +258,9 @@ func formatKey(key crypto.Signer) ([]byte, error) {
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
+
+// Leaf returns the certificate of the pair.
+func (p Pair) Leaf() (*x509.Certificate, error) { return parseCertificate(p.Certificate) }
 
 func parseCertificate(text []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(text)

@@ -6,7 +6,15 @@
 // SPIFFE id `spiffe://<domain>/<name>`. The trust domain is the domain: a chain
 // is checked against that domain's own bundle and no other, so the CA of one
 // domain cannot vouch for a producer of another. Domains without a bundle of
-// their own are the private CA's.
+// their own are the private CA's. Once a domain map is in force, [Issuers] binds
+// each domain to the CAs that it lists.
+//
+// A certificate that a known CA signed, but that is not accepted, completes the
+// handshake all the same, so that its holder hears at each call why it is refused:
+// a [RefusedError]. Everybody else's handshake fails.
+//
+// Certificates, bundles and the list of revoked certificates are replaced while
+// connections go on: see [Trust], [Credential] and [Watcher].
 //
 // For example, after
 //
@@ -23,115 +31,72 @@ package identity
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 
 	"github.com/daybook-ledger/daybook/verify"
 )
 
 // Peer is an authenticated client.
 type Peer struct {
-	ID             string    // SPIFFE URI
-	Domain         string    // trust domain of ID
-	Certificate    []byte    // DER of the leaf; not to be modified
-	KeyFingerprint [32]byte  // SHA-256 of the SubjectPublicKeyInfo
-	NotAfter       time.Time // the credential is valid until then
+	ID             string   // SPIFFE URI
+	Domain         string   // trust domain of ID
+	Certificate    []byte   // DER of the leaf; not to be modified
+	KeyFingerprint [32]byte // SHA-256 of the SubjectPublicKeyInfo
+	Validity                // of the credential
+	// Chains are the SHA-256 digests of the SubjectPublicKeyInfo of the CAs of each
+	// verified chain, the leaf's issuer first; not to be modified.
+	Chains [][][32]byte
 }
 
-// ErrExpired: the peer's certificate is not valid now.
-var ErrExpired = errors.New("certificate has expired or is not yet valid")
+// Validity is how long a certificate is valid.
+type Validity struct {
+	NotBefore, NotAfter time.Time
+}
+
+// ValidityOf returns how long a certificate is valid.
+func ValidityOf(c *x509.Certificate) Validity { return Validity{c.NotBefore, c.NotAfter} }
 
 // PeerOf returns the peer that a leaf certificate names. It checks the name
 // only; the chain is [Trust]'s.
 func PeerOf(leaf *x509.Certificate) (Peer, error) {
-	if len(leaf.URIs) != 1 {
-		return Peer{}, fmt.Errorf("certificate has %d URI names, a SPIFFE id is exactly one", len(leaf.URIs))
-	}
-	id := leaf.URIs[0].String()
-	domain, err := verify.ProducerDomain(id)
+	id, err := x509svid.IDFromCert(leaf)
 	if err != nil {
-		return Peer{}, fmt.Errorf("certificate: %w", err)
+		return Peer{}, &RefusedError{Reason: ReasonNoSPIFFEID, Text: "the certificate names no SPIFFE id: " + err.Error()}
+	}
+	domain, err := verify.ProducerDomain(id.String())
+	if err != nil {
+		return Peer{}, &RefusedError{Reason: ReasonNoSPIFFEID, Text: "the certificate names no SPIFFE id: " + err.Error()}
 	}
 	return Peer{
-		ID:             id,
+		ID:             id.String(),
 		Domain:         domain,
 		Certificate:    leaf.Raw,
 		KeyFingerprint: sha256.Sum256(leaf.RawSubjectPublicKeyInfo),
-		NotAfter:       leaf.NotAfter,
+		Validity:       ValidityOf(leaf),
 	}, nil
 }
 
-// Trust says which CAs vouch for which domains. It is immutable and safe for
-// concurrent use.
-type Trust struct {
-	own     *x509.CertPool            // for domains that are not in domains
-	domains map[string]*x509.CertPool // for these, and only these
-	hints   *x509.CertPool            // all of them, as a hint to clients
-}
-
-// NewTrust returns the trust in own, and for each domain of bundles in its
-// bundle alone. Both are PEM.
-func NewTrust(own []byte, bundles map[string][]byte) (*Trust, error) {
-	t := &Trust{domains: make(map[string]*x509.CertPool, len(bundles)), hints: x509.NewCertPool()}
-	var err error
-	if t.own, err = t.pool(own); err != nil {
-		return nil, fmt.Errorf("bundle of the private CA: %w", err)
+// Valid returns a *RefusedError where the credential is not valid at a time.
+func (p *Peer) Valid(now time.Time) error {
+	e := &RefusedError{ID: p.ID, Known: true, Authenticated: true}
+	switch {
+	case now.After(p.NotAfter):
+		e.Reason = ReasonExpired
+		e.Text = fmt.Sprintf("the certificate of %s ended at %s: renew it, by `daybookd identity renew --data DIR --id %s` on the log's machine or by its own issuer; "+
+			"nothing that was acknowledged is lost, and a client sends the rest once the new certificate lies in the old one's place",
+			p.ID, p.NotAfter.UTC().Format(time.RFC3339), p.ID)
+	case now.Before(p.NotBefore):
+		e.Reason = ReasonNotYetValid
+		e.Text = fmt.Sprintf("the certificate of %s begins at %s: look at the clocks of both machines", p.ID, p.NotBefore.UTC().Format(time.RFC3339))
+	default:
+		return nil
 	}
-	for domain, bundle := range bundles {
-		if _, err := verify.ProducerDomain("spiffe://" + domain + "/x"); err != nil {
-			return nil, fmt.Errorf("trust: domain %q: %w", domain, err)
-		}
-		if t.domains[domain], err = t.pool(bundle); err != nil {
-			return nil, fmt.Errorf("trust: bundle of domain %s: %w", domain, err)
-		}
-	}
-	return t, nil
-}
-
-// pool parses a bundle and adds it to the hints.
-func (t *Trust) pool(bundle []byte) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(bundle) {
-		return nil, errors.New("holds no certificate in PEM form")
-	}
-	t.hints.AppendCertsFromPEM(bundle)
-	return pool, nil
-}
-
-// Check returns the peer that a presented chain authenticates, leaf first.
-func (t *Trust) Check(chain []*x509.Certificate, now time.Time) (Peer, error) {
-	if len(chain) == 0 {
-		return Peer{}, errors.New("no client certificate")
-	}
-	peer, err := PeerOf(chain[0])
-	if err != nil {
-		return Peer{}, err
-	}
-	roots := t.own
-	if pool, ok := t.domains[peer.Domain]; ok {
-		roots = pool
-	}
-	intermediates := x509.NewCertPool()
-	for _, c := range chain[1:] {
-		intermediates.AddCert(c)
-	}
-	_, err = chain[0].Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: intermediates,
-		CurrentTime:   now,
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
-		return Peer{}, fmt.Errorf("%w: %s until %s", ErrExpired, peer.ID, peer.NotAfter.UTC().Format(time.RFC3339))
-	}
-	if err != nil {
-		return Peer{}, fmt.Errorf("certificate of %s: %w", peer.ID, err)
-	}
-	return peer, nil
+	return e
 }
 
 // Allow is a list of SPIFFE ids that may use a listener. An element that ends

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,10 +246,12 @@ func TestListenersNeedAClientTheyTrust(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := trust(t, a.Bundle(), nil).ServerTLS(pair, time.Now, "h2")
+	credential, err := identity.NewCredential(pair)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var reasons []string
+	config := trust(t, a.Bundle(), nil).ServerTLS(credential, time.Now, func(reason string) { reasons = append(reasons, reason) }, "h2")
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(a.Bundle())
 	with := func(pair identity.Pair) *tls.Config {
@@ -266,6 +269,9 @@ func TestListenersNeedAClientTheyTrust(t *testing.T) {
 	}
 	if err := handshake(t, config, with(client(t, authority(t, "example.com"), "spiffe://example.com/a", time.Now()))); err == nil {
 		t.Error("a client of another CA was let in")
+	}
+	if want := []string{identity.ReasonNoCertificate, identity.ReasonUnknownCA}; !slices.Equal(reasons, want) {
+		t.Errorf("reasons are %v, want %v", reasons, want)
 	}
 	old := with(client(t, a, "spiffe://example.com/a", time.Now()))
 	old.MaxVersion = tls.VersionTLS12
