@@ -45,7 +45,7 @@ func readPair(certificate, key string) (*identity.Pair, error) {
 // identities are what the listeners of a data directory authenticate with.
 type identities struct {
 	authority *identity.Authority
-	trust     *identity.Trust
+	trusted   *trustFiles
 	listeners map[string]identity.Pair
 }
 
@@ -63,7 +63,7 @@ func openAuthority(dir datadir.Dir) (*identity.Authority, error) {
 
 // openIdentities reads the CA, issues what is missing or near its end for the
 // listeners and the directory's own clients, and loads the domains' bundles.
-func openIdentities(dir datadir.Dir, authority *identity.Authority, c *config.Config, log *slog.Logger) (*identities, error) {
+func openIdentities(dir datadir.Dir, authority *identity.Authority, configPath string, c *config.Config, log *slog.Logger) (*identities, error) {
 	now := time.Now()
 	ids := &identities{authority: authority, listeners: make(map[string]identity.Pair)}
 	for _, name := range server.CertificateNames {
@@ -78,16 +78,8 @@ func openIdentities(dir datadir.Dir, authority *identity.Authority, c *config.Co
 			return nil, err
 		}
 	}
-	bundles := make(map[string][]byte, len(c.Trust))
-	for domain, path := range c.Trust {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("trust.%s: %w", domain, err)
-		}
-		bundles[domain] = b
-	}
 	var err error
-	ids.trust, err = identity.NewTrust(authority.Bundle(), bundles)
+	ids.trusted, err = openTrust(dir, authority, configPath, c)
 	return ids, err
 }
 

@@ -32,8 +32,9 @@ type runningServer struct {
 	store   *pebblestore.Store
 	ledger  *ledger.Ledger
 	server  *server.Server
-	done    chan struct{} // closed once everything has ended
-	err     error         // set before done is closed
+	keep    func(ctx context.Context) // keeps the identities until ctx ends
+	done    chan struct{}             // closed once everything has ended
+	err     error                     // set before done is closed
 }
 
 // startServer opens a log and serves it until ctx ends. It returns once the
@@ -58,7 +59,7 @@ func startServer(ctx context.Context, o serveOptions) (*runningServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := openIdentities(o.Dir, authority, c, log)
+	ids, err := openIdentities(o.Dir, authority, o.configPath(), c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +84,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return err
 	}
 	metrics := server.NewMetrics(version())
+	r.keep = func(ctx context.Context) { r.keepIdentities(ctx, c, ids, metrics) }
 	r.store, err = pebblestore.Open(pebblestore.Options{Dir: o.Dir.Store(), MustExist: true, Logger: r.log, Ballast: r.ballast})
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%s is served already, by another daybookd: end that one first", o.Dir)
@@ -104,7 +106,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	}
 	r.Origin, r.VKey = r.ledger.Origin(), vkey
 	r.server, err = server.Listen(server.Options{
-		Log: r.ledger, Config: c, Trust: ids.trust, Certificates: ids.listeners,
+		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Certificates: ids.listeners,
 		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})
 	if err != nil {
@@ -135,6 +137,7 @@ func (r *runningServer) run(ctx context.Context) error {
 
 	var keeping sync.WaitGroup
 	keeping.Go(func() { r.keepBallast(sequencing) })
+	keeping.Go(func() { r.keep(sequencing) })
 	sequenced := make(chan error, 1)
 	go func() {
 		err := r.ledger.Run(sequencing)

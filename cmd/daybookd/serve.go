@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,12 +88,13 @@ func addAddressFlags(cmd *cobra.Command, l *config.Listen) {
 	}
 }
 
+// configPath is the file of the configuration, which may be missing where it was
+// not named.
+func (o *serveOptions) configPath() string { return cmp.Or(o.Config, o.Dir.Config()) }
+
 // loadConfig reads the configuration, puts the flags on top and completes it.
 func loadConfig(o serveOptions, domain string) (*config.Config, error) {
-	path := o.Config
-	if path == "" {
-		path = o.Dir.Config()
-	}
+	path := o.configPath()
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && o.Config == "" {
 		text, err = nil, nil
