@@ -73,7 +73,7 @@ func (r *Run) appendAt(ctx context.Context, st *runState, first uint64, items []
 		return nil, fmt.Errorf("appending from number %d: %w", first, r.lost(st, err))
 	}
 	receipt, err := st.checker.check(&sent{
-		producer: r.c.id.producer, run: r.id, provenance: r.provenance,
+		producer: r.c.Producer(), run: r.id, provenance: r.provenance,
 		epoch: st.Epoch, first: first, items: items,
 	}, a)
 	if err != nil {
@@ -109,7 +109,7 @@ func (c *Client) AppendOneOff(ctx context.Context, item Item) (*Receipt, error) 
 	}
 	check := checker{memory: c.memory, every: 1}
 	receipt, err := check.check(&sent{
-		producer: c.id.producer, run: verify.OneOffRunID(c.id.producer, event.EventID), first: 1, items: []Item{item},
+		producer: c.Producer(), run: verify.OneOffRunID(c.Producer(), event.EventID), first: 1, items: []Item{item},
 	}, fromMessage(a.Receipt))
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (c *Client) AppendOneOff(ctx context.Context, item Item) (*Receipt, error) 
 func (r *Run) checkOwn(kind daybookv1.Kind, body []byte, epoch uint64, a *apiv1.Receipt) (*Receipt, error) {
 	check := checker{memory: r.c.memory, every: 1}
 	return check.check(&sent{
-		producer: r.c.id.producer, run: r.id, provenance: r.provenance, epoch: epoch,
+		producer: r.c.Producer(), run: r.id, provenance: r.provenance, epoch: epoch,
 		items: []Item{{Kind: kind, Body: body}},
 	}, fromMessage(a))
 }

@@ -19,7 +19,7 @@ import (
 // all of which Close ends.
 type Client struct {
 	config Config
-	id     *identity
+	ids    *identities
 	memory *memory
 	ingest []*grpc.ClientConn
 	query  *grpc.ClientConn
@@ -28,12 +28,13 @@ type Client struct {
 }
 
 // Dial makes a client. It reads the certificate, the key, the CA and the state
-// directory, and connects when the first call is made.
+// directory, and connects when the first call is made. Certificate, key and CA are
+// read again when their files change: see Config.OnIdentity.
 func Dial(config Config) (*Client, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	id, err := loadIdentity(&config)
+	ids, err := openIdentities(&config)
 	if err != nil {
 		return nil, err
 	}
@@ -41,15 +42,15 @@ func Dial(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{config: config, id: id, memory: m}
+	c := &Client{config: config, ids: ids, memory: m}
 	for range config.Connections {
-		conn, err := dial(endpoint{"ingest", config.Ingest, config.Addresses}, id)
+		conn, err := dial(endpoint{"ingest", config.Ingest, config.Addresses}, ids)
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 		c.ingest = append(c.ingest, conn)
 	}
-	c.query, err = dial(endpoint{"query", config.Query, config.Addresses}, id)
+	c.query, err = dial(endpoint{"query", config.Query, config.Addresses}, ids)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -71,7 +72,7 @@ func (c *Client) Close() error {
 }
 
 // Producer is the name the ledger knows the client by: its certificate's URI.
-func (c *Client) Producer() string { return c.id.producer }
+func (c *Client) Producer() string { return c.ids.current().producer }
 
 // Origin is the name of the log.
 func (c *Client) Origin() string { return c.memory.origin }

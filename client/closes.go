@@ -207,7 +207,7 @@ var ErrNotOperator = errors.New("the admin listener does not take this identity:
 // and returns the close, checked against a checkpoint of the log. The client's
 // identity must be an operator's: ErrNotOperator.
 func (c *Client) CloseNow(ctx context.Context, admin string) (*Closed, error) {
-	conn, err := dial(endpoint{"admin", admin, c.config.Addresses}, c.id)
+	conn, err := dial(endpoint{"admin", admin, c.config.Addresses}, c.ids)
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,11 @@ type Config struct {
 	Clock func() *daybookv1.Clock
 	// Software is the name and version written into runs; at most 128 bytes.
 	Software string
+	// OnIdentity is told each time that Certificate, Key and CA were read again
+	// because a file has changed, and why they could not be: then the client stays
+	// with what it has. It never becomes another producer. Called from a goroutine
+	// that makes a call; it must return soon. nil: nobody is told.
+	OnIdentity func(error)
 	// OnRetry is told of each failure that is retried, and of the wait before
 	// the next attempt. Called from the goroutine that retries; it must return
 	// soon. nil: nobody is told.

@@ -9,7 +9,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 )
@@ -72,9 +71,7 @@ func (e endpoint) host() string {
 }
 
 // dial makes a connection that connects when it is first used.
-func dial(e endpoint, id *identity) (*grpc.ClientConn, error) {
-	config := id.tls.Clone()
-	config.ServerName = e.host()
+func dial(e endpoint, ids *identities) (*grpc.ClientConn, error) {
 	connect := func(ctx context.Context, _ string) (net.Conn, error) {
 		address, err := e.resolve()
 		if err != nil {
@@ -84,7 +81,7 @@ func dial(e endpoint, id *identity) (*grpc.ClientConn, error) {
 		return d.DialContext(ctx, "tcp", address)
 	}
 	conn, err := grpc.NewClient("passthrough:///"+e.name,
-		grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		grpc.WithTransportCredentials(liveTLS{ids, e.host()}),
 		grpc.WithContextDialer(connect),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxReconnect},

@@ -26,6 +26,9 @@ func (r *Run) End(ctx context.Context, reason string) (*Receipt, error) {
 	if err := r.settle(ctx, st); err != nil {
 		return nil, err
 	}
+	if err := r.rekey(ctx, st); err != nil {
+		return nil, fmt.Errorf("ending run: %w", r.lost(st, err))
+	}
 	body, err := r.endBody(st, reason)
 	if err != nil {
 		return nil, err
@@ -57,7 +60,7 @@ func (r *Run) End(ctx context.Context, reason string) (*Receipt, error) {
 
 func (r *Run) endBody(st *runState, reason string) ([]byte, error) {
 	last := st.Next - 1
-	signature, err := r.c.id.sign(verify.EndMessage(st.Hash, last, st.Epoch))
+	signature, err := st.key.sign(verify.EndMessage(st.Hash, last, st.Epoch))
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,12 @@ var ErrEpochOver = errors.New("another process has resumed this run")
 // on, nothing that was acknowledged is lost, and the same may be sent again.
 var ErrDiskLow = errors.New("the log's disk is low")
 
+// ErrCertificate says that the log does not accept the client's certificate as it
+// stands: it has ended, say. The text says what to do; nothing that was
+// acknowledged is lost, and the same may be sent again once another certificate
+// lies in its place, which the client takes over by itself.
+var ErrCertificate = errors.New("the log does not accept the certificate")
+
 // ErrUnchecked says that a receipt was not checked (Config.CheckEvery), so that
 // nothing can be taken from it.
 var ErrUnchecked = errors.New("receipt was not checked")
@@ -160,12 +166,24 @@ func interpret(err error) answer {
 	switch st.Code() {
 	case codes.Unavailable, codes.Internal, codes.Unknown, codes.DeadlineExceeded, codes.Canceled:
 		return answer{err: said(st), again: true, wait: d.wait}
+	case codes.Unauthenticated:
+		if renewable[d.reason] {
+			return answer{err: said(st), again: true, wait: max(d.wait, certificateWait)}
+		}
 	case codes.ResourceExhausted:
 		return answer{err: said(st), again: true, wait: max(d.wait, 10*time.Millisecond)}
 	case codes.Aborted:
 		return answer{err: said(st), again: true, wait: d.wait, expected: d.refusal.GetExpectedNumber()}
 	}
 	return answer{err: d.fatal(st)}
+}
+
+// certificateWait is the least wait for another certificate.
+const certificateWait = 250 * time.Millisecond
+
+// renewable are the reasons of refusals that another certificate ends.
+var renewable = map[string]bool{
+	"CERTIFICATE_EXPIRED": true, "CERTIFICATE_NOT_YET_VALID": true, "CERTIFICATE_REVOKED": true, "WRONG_CA": true,
 }
 
 // statusDetails are the details of a status.
@@ -227,11 +245,8 @@ func (e *statusError) Error() string {
 
 // Is tells whether the ledger gave that reason.
 func (e *statusError) Is(target error) bool {
-	if target != ErrDiskLow {
-		return false
-	}
 	d := details(e.st)
-	return d.reason == "DISK_LOW"
+	return target == ErrDiskLow && d.reason == "DISK_LOW" || target == ErrCertificate && renewable[d.reason]
 }
 
 // GRPCStatus returns the status.

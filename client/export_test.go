@@ -17,7 +17,7 @@ func CheckerForTest(t testing.TB, r *Run, items []Item) func() error {
 		if err := a.parse(raw.data); err != nil {
 			return err
 		}
-		_, err := check.check(&sent{producer: r.c.id.producer, run: r.id, provenance: r.provenance, epoch: 1, first: 1, items: items}, a)
+		_, err := check.check(&sent{producer: r.c.Producer(), run: r.id, provenance: r.provenance, epoch: 1, first: 1, items: items}, a)
 		return err
 	}
 }

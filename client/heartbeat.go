@@ -54,8 +54,11 @@ func (r *Run) Heartbeat(ctx context.Context) (*Receipt, error) {
 
 // heartbeat sends one; the caller owns st, and nothing is in flight.
 func (r *Run) heartbeat(ctx context.Context, st *runState) (*Receipt, error) {
+	if err := r.rekey(ctx, st); err != nil {
+		return nil, fmt.Errorf("heartbeat: %w", r.lost(st, err))
+	}
 	last := st.Next - 1
-	signature, err := r.c.id.sign(verify.HeartbeatMessage(st.Hash, last, st.Epoch))
+	signature, err := st.key.sign(verify.HeartbeatMessage(st.Hash, last, st.Epoch))
 	if err != nil {
 		return nil, err
 	}

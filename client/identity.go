@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -14,15 +15,17 @@ import (
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// identity is who the client is. Immutable.
+// identity is who the client is, as its files said it once. Immutable.
 type identity struct {
 	// producer is the URI of the certificate.
 	producer string
 	// leaf is the certificate, DER.
 	leaf []byte
+	// spki is the certificate's public key, DER.
+	spki []byte
 	// signer is the certificate's key.
 	signer crypto.Signer
-	// tls is the configuration of every connection.
+	// tls is the configuration of every connection that is made with it.
 	tls *tls.Config
 }
 
@@ -33,6 +36,10 @@ func loadIdentity(c *Config) (*identity, error) {
 		return nil, fmt.Errorf("loading certificate: %w", err)
 	}
 	producer, err := verify.CertificateURI(pair.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", c.Certificate, err)
+	}
+	spki, err := verify.CertificateSPKI(pair.Certificate[0])
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s: %w", c.Certificate, err)
 	}
@@ -49,9 +56,10 @@ func loadIdentity(c *Config) (*identity, error) {
 		return nil, fmt.Errorf("ca %s: holds no certificate", c.CA)
 	}
 	return &identity{
-		producer: producer, leaf: pair.Certificate[0], signer: signer,
+		producer: producer, leaf: pair.Certificate[0], spki: spki, signer: signer,
 		tls: &tls.Config{
 			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{pair}, RootCAs: roots,
+			// A ticket stands for the certificate it was given to: each identity has its own.
 			ClientSessionCache: tls.NewLRUClientSessionCache(0),
 		},
 	}, nil
@@ -68,6 +76,12 @@ func runSigner(key crypto.PrivateKey) (crypto.Signer, error) {
 		}
 	}
 	return nil, errors.New("neither Ed25519 nor ECDSA P-256")
+}
+
+// sameKey tells whether a certificate, DER, is of the identity's key.
+func (id *identity) sameKey(certificate []byte) bool {
+	spki, err := verify.CertificateSPKI(certificate)
+	return err == nil && bytes.Equal(spki, id.spki)
 }
 
 // sign signs a heartbeat or an end: Ed25519 over the message, ECDSA over its

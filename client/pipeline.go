@@ -31,6 +31,9 @@ func (s *Stream) run(ctx context.Context) error {
 		if more, err := s.awaitWork(ctx); err != nil || !more {
 			return err
 		}
+		if err := s.r.settle(ctx, s.st); err != nil {
+			return err
+		}
 		err := s.connect(ctx)
 		if err == nil || !s.waiting() && context.Cause(ctx) == nil && interpret(err).again {
 			continue
@@ -74,6 +77,9 @@ func (s *Stream) connect(parent context.Context) error {
 	defer stopWatch()
 	stopWake := context.AfterFunc(ctx, s.wake)
 	defer stopWake()
+	s.mu.Lock()
+	s.cut = func() { cancel(nil) }
+	s.mu.Unlock()
 	cs, err := s.r.conn.NewStream(ctx, streamDesc, apiv1.IngestService_AppendStream_FullMethodName)
 	if err == nil {
 		sent := make(chan struct{})
@@ -86,7 +92,7 @@ func (s *Stream) connect(parent context.Context) error {
 		<-sent
 	}
 	s.mu.Lock()
-	s.taken = 0
+	s.taken, s.cut = 0, nil
 	s.mu.Unlock()
 	if context.Cause(ctx) == errNoProgress {
 		return errNoProgress
@@ -185,12 +191,13 @@ func (s *Stream) answer(ctx context.Context, a *wireReceipt) error {
 		return &ReceiptError{First: a.first, Checkpoint: a.checkpoint, Err: errors.New("it answers no batch that waits")}
 	}
 	receipt, err := s.st.checker.check(&sent{
-		producer: s.r.c.id.producer, run: s.r.id, provenance: s.r.provenance,
+		producer: s.r.c.Producer(), run: s.r.id, provenance: s.r.provenance,
 		epoch: s.st.Epoch, first: b.first, items: b.items,
 	}, a)
 	if err != nil {
 		return err
 	}
+	s.r.c.ids.glance()
 	if err := s.r.c.proveDue(ctx); err != nil {
 		return err
 	}

@@ -18,12 +18,13 @@ const (
 type patience struct {
 	limit  time.Duration
 	told   func(error, time.Duration)
+	look   func()    // at the files of the identity: it may be at fault
 	since  time.Time // last progress, or the beginning
 	backed time.Duration
 }
 
 func (c *Client) patience() *patience {
-	return &patience{limit: c.config.Patience, told: c.config.OnRetry, since: time.Now()}
+	return &patience{limit: c.config.Patience, told: c.config.OnRetry, look: c.ids.look, since: time.Now()}
 }
 
 // left is how long there may still be no progress.
@@ -51,6 +52,7 @@ func (p *patience) pause(ctx context.Context, a answer) error {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		p.look()
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

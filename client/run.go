@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/proto"
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
@@ -81,6 +82,9 @@ type runState struct {
 	limit time.Duration
 	// beaten is Next at the newest heartbeat; 0: none.
 	beaten uint64
+	// key signs for the run: that of the newest certificate the ledger knows of it;
+	// nil: it is not known to be ours.
+	key *identity
 }
 
 // OpenRun opens a run, or finds it as it stands if this producer opened it
@@ -100,15 +104,16 @@ func (c *Client) OpenRun(ctx context.Context, o RunOptions) (*Run, error) {
 	r := c.newRun(o)
 	held := c.memory.presented()
 	var a *apiv1.OpenRunResponse
+	var from peer.Peer
 	err := c.retry(ctx, func(ctx context.Context) (err error) {
-		a, err = r.service().OpenRun(ctx, &apiv1.OpenRunRequest{Opened: opened, Checkpoint: held.note})
+		a, err = r.service().OpenRun(ctx, &apiv1.OpenRunRequest{Opened: opened, Checkpoint: held.note}, grpc.Peer(&from))
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening run: %w", c.withEvidence(ctx, err))
 	}
 	st := &runState{checker: c.newChecker()}
-	err = r.begin(ctx, st, answerOfRun{a.State, a.Receipt, a.Body, a.Consistency, daybookv1.Kind_KIND_RUN_OPENED}, held)
+	err = r.begin(ctx, st, answerOfRun{a.State, a.Receipt, a.Body, a.Consistency, daybookv1.Kind_KIND_RUN_OPENED, identityOf(&from)}, held)
 	if err != nil {
 		return nil, fmt.Errorf("opening run: %w", err)
 	}
@@ -155,14 +160,16 @@ func (c *Client) withEvidence(ctx context.Context, err error) error {
 func (r *Run) resume(ctx context.Context, st *runState) error {
 	held := r.c.memory.presented()
 	var a *apiv1.ResumeRunResponse
+	var from peer.Peer
+	st.unsettled = true // until it is known which epoch the run has
 	err := r.c.retry(ctx, func(ctx context.Context) (err error) {
-		a, err = r.service().ResumeRun(ctx, &apiv1.ResumeRunRequest{Run: r.id[:], Checkpoint: held.note})
+		a, err = r.service().ResumeRun(ctx, &apiv1.ResumeRunRequest{Run: r.id[:], Checkpoint: held.note}, grpc.Peer(&from))
 		return err
 	})
 	if err != nil {
 		return r.c.withEvidence(ctx, err)
 	}
-	return r.begin(ctx, st, answerOfRun{a.State, a.Receipt, a.Body, a.Consistency, daybookv1.Kind_KIND_RUN_RESUMED}, held)
+	return r.begin(ctx, st, answerOfRun{a.State, a.Receipt, a.Body, a.Consistency, daybookv1.Kind_KIND_RUN_RESUMED, identityOf(&from)}, held)
 }
 
 // answerOfRun is the answer to opening or resuming a run.
@@ -172,6 +179,30 @@ type answerOfRun struct {
 	body        []byte
 	consistency []byte
 	kind        daybookv1.Kind
+	id          *identity // with which it was asked; nil: not known
+}
+
+// identityOf is the identity with which a call was made.
+func identityOf(p *peer.Peer) *identity {
+	info, _ := p.AuthInfo.(identifiedInfo)
+	return info.id
+}
+
+// rekey resumes the run where its key is not the client's any more, so that what
+// is signed next is signed with the key that the ledger knows. Nothing is in
+// flight.
+func (r *Run) rekey(ctx context.Context, st *runState) error {
+	r.c.ids.glance()
+	if st.key != nil && st.key.sameKey(r.c.ids.current().leaf) {
+		return nil
+	}
+	if err := r.resume(ctx, st); err != nil {
+		return fmt.Errorf("resuming run under another key: %w", err)
+	}
+	if st.key == nil {
+		return errors.New("resuming run under another key: the connection does not say whose it is")
+	}
+	return nil
 }
 
 // begin checks that answer and takes over the state.
@@ -193,6 +224,10 @@ func (r *Run) begin(ctx context.Context, st *runState, a answerOfRun, held signe
 	if err != nil {
 		return err
 	}
+	certificate, err := runCertificate(a.kind, a.body)
+	if err != nil {
+		return &ReceiptError{Checkpoint: checkpoint.note, Err: err}
+	}
 	if err := r.checkState(st, a.state); err != nil {
 		return &ReceiptError{First: a.state.NextNumber, Checkpoint: checkpoint.note, Err: err}
 	}
@@ -200,7 +235,26 @@ func (r *Run) begin(ctx context.Context, st *runState, a answerOfRun, held signe
 	st.limit = time.Duration(a.state.SilenceLimitNs)
 	copy(st.Hash[:], hash)
 	r.opened = receipt
+	// A run that was opened by an earlier certificate signs with that one's key, or
+	// with a later one's that the answer does not show.
+	if st.key = a.id; a.id != nil && len(certificate) > 0 && !a.id.sameKey(certificate) {
+		st.key = nil
+	}
 	return r.c.proveNow(ctx)
+}
+
+// runCertificate is the certificate in the body of a run opened or resumed entry;
+// empty: there is none, for a resumed one's key has not changed.
+func runCertificate(kind daybookv1.Kind, body []byte) ([]byte, error) {
+	var m interface {
+		proto.Message
+		GetCertificate() []byte
+	} = new(daybookv1.RunOpened)
+	if kind == daybookv1.Kind_KIND_RUN_RESUMED {
+		m = new(daybookv1.RunResumed)
+	}
+	err := proto.Unmarshal(body, m)
+	return m.GetCertificate(), err
 }
 
 // checkState compares the running hash that the ledger names with what we know:
@@ -211,7 +265,7 @@ func (r *Run) checkState(st *runState, a *apiv1.RunState) error {
 	var known verify.Hash
 	switch a.NextNumber {
 	case 1:
-		known = verify.RunStart(r.c.id.producer, r.id)
+		known = verify.RunStart(r.c.Producer(), r.id)
 	case st.Next:
 		known = st.Hash
 	default:
@@ -248,7 +302,7 @@ func (r *Run) checkRunEntry(a answerOfRun) (*Receipt, error) {
 	}
 	check := checker{memory: r.c.memory, every: 1}
 	return check.check(&sent{
-		producer: r.c.id.producer, run: r.id, provenance: r.provenance,
+		producer: r.c.Producer(), run: r.id, provenance: r.provenance,
 		items: []Item{{Kind: a.kind, Body: a.body}},
 	}, fromMessage(a.receipt))
 }
@@ -301,6 +355,7 @@ func (r *Run) State(ctx context.Context) (RunState, error) {
 
 // take waits for the state and owns it until give.
 func (r *Run) take(ctx context.Context) (*runState, error) {
+	r.c.ids.glance()
 	select {
 	case st := <-r.turn:
 		return st, nil

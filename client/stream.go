@@ -50,6 +50,7 @@ type Stream struct {
 	paused  bool      // a heartbeat waits for the answers; guarded by mu
 	closed  bool      // no more is submitted; guarded by mu
 	err     error     // why the stream ended; guarded by mu
+	cut     func()    // cuts the present connection; nil: there is none; guarded by mu
 	busy    time.Time // last answer, or when waiting began; guarded by mu
 
 	st       *runState // owned by the goroutine that receives
@@ -130,6 +131,7 @@ func (r *Run) Stream(ctx context.Context, o StreamOptions, fill func(ctx context
 	s.close()
 	err = <-ended
 	withdraw()
+	s.unpaused()
 	if err != nil {
 		return err
 	}
@@ -261,13 +263,26 @@ func (s *Stream) heartbeat(ctx context.Context, due func(*runState) bool) (*Rece
 }
 
 // unpause ends the pause of a heartbeat and takes over what came of it; mu is
-// held. Once the stream has ended, somebody else may have the state.
+// held. The stream has the state until then, even where it has ended.
 func (s *Stream) unpause(st *runState) {
 	s.paused = false
-	if st != nil && s.err == nil {
-		s.st.beaten, s.st.over = st.beaten, st.over
+	if st != nil {
+		s.st.beaten, s.st.over, s.st.Epoch, s.st.key = st.beaten, st.over, st.Epoch, st.key
+		s.st.unsettled = s.st.unsettled || st.unsettled
+	}
+	if st != nil && st.unsettled && s.cut != nil {
+		s.cut() // nothing is in flight: the run is resumed before anything is
 	}
 	s.change.Broadcast()
+}
+
+// unpaused waits until no heartbeat has the state.
+func (s *Stream) unpaused() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.paused {
+		s.change.Wait()
+	}
 }
 
 // wake lets everybody who waits look again.
