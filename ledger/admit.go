@@ -217,7 +217,7 @@ func refuse(number uint64, body []byte, cause error) error {
 	case errors.As(cause, &grammar):
 		e.Field, e.Reason = grammar.Field, grammar.Reason
 	case errors.As(cause, &speak):
-		e.Field = "source.domain"
+		e.Field, e.Code = "source.domain", speak.Code
 	}
 	sum := sha256.Sum256(body)
 	declined, err := proto.MarshalOptions{Deterministic: true}.Marshal(&daybookv1.Declined{

@@ -244,7 +244,7 @@ func TestMaySpeak(t *testing.T) {
 		s := newSpeaker(t, g.L, c.id, name, c.p)
 		_, err := s.say(t, func(m *daybookv1.Event) { m.Side = c.side })
 		var refused *ledger.RefusedError
-		if (err == nil) != c.ok || err != nil && (!errors.As(err, &refused) || refused.Field != "source.domain" || len(refused.Declined) == 0) {
+		if (err == nil) != c.ok || err != nil && (!errors.As(err, &refused) || refused.Field != "source.domain" || refused.Code == "" || len(refused.Declined) == 0) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
