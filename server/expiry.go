@@ -10,6 +10,7 @@ import (
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/verify"
 )
 
 const (
@@ -28,13 +29,15 @@ var expirySteps = []time.Duration{30 * day, 7 * day, day, 0}
 // as each connected last, of the listeners, and of the CAs. Safe for concurrent
 // use.
 type expiry struct {
-	raise func(*daybookv1.Alert) // nil: nobody hears of it
+	raise func(*daybookv1.Alert)
 	now   func() time.Time
 	desc  *prometheus.Desc
+	fresh chan struct{} // holds one where a certificate was noted since the last look
 
 	mu       sync.Mutex
 	subjects map[expirySubject]*expiryState // guarded by mu
 	peers    int                            // of them; guarded by mu
+	before   map[verify.Hash]bool           // alerts of earlier openings; guarded by mu
 }
 
 // An expirySubject has a certificate: kind is producer, listener or ca.
@@ -46,7 +49,7 @@ type expiryState struct {
 }
 
 func newExpiry(now func() time.Time, raise func(*daybookv1.Alert)) *expiry {
-	return &expiry{raise: raise, now: now, subjects: map[expirySubject]*expiryState{},
+	return &expiry{raise: raise, now: now, fresh: make(chan struct{}, 1), subjects: map[expirySubject]*expiryState{},
 		desc: prometheus.NewDesc("daybook_certificate_expiry_seconds",
 			"Seconds until a certificate ends, by kind: producer (as it connected last), listener, ca.", []string{"kind", "subject"}, nil)}
 }
@@ -62,6 +65,7 @@ func (e *expiry) set(kind, name string, valid identity.Validity) {
 	if state := e.subjects[key]; state != nil {
 		if !state.NotAfter.Equal(valid.NotAfter) {
 			*state = expiryState{valid, -1}
+			e.noted()
 		}
 		return
 	}
@@ -72,6 +76,15 @@ func (e *expiry) set(kind, name string, valid identity.Validity) {
 		e.peers++
 	}
 	e.subjects[key] = &expiryState{valid, -1}
+	e.noted()
+}
+
+// noted has the certificates looked at soon.
+func (e *expiry) noted() {
+	select {
+	case e.fresh <- struct{}{}:
+	default:
+	}
 }
 
 // replace notes all certificates of one kind.
@@ -98,12 +111,20 @@ func (e *expiry) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-e.fresh:
 		}
 	}
 }
 
-// look raises the alerts that are due: one for each certificate and step. The
-// ledger drops one that it has.
+// recall takes over the alerts that are in the log, so that a restart raises none
+// again.
+func (e *expiry) recall(before map[verify.Hash]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.before = before
+}
+
+// look raises the alerts that are due: one for each certificate and step.
 func (e *expiry) look() {
 	now := e.now()
 	var due []*daybookv1.Alert
@@ -116,14 +137,15 @@ func (e *expiry) look() {
 				continue
 			}
 			state.raised = step
-			due = append(due, expiryAlert(key, state.NotAfter, begins, ends))
+			a := expiryAlert(key, state.NotAfter, begins, ends)
+			if !e.before[verify.AlertID(uint32(a.Type), a.Subject, a.PeriodStartNs, a.PeriodEndNs)] {
+				due = append(due, a)
+			}
 		}
 	}
 	e.mu.Unlock()
 	for _, alert := range due {
-		if e.raise != nil {
-			e.raise(alert)
-		}
+		e.raise(alert)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestExpiryRaisesOnceAtEachStep(t *testing.T) {
 }
 
 func TestExpiryIsBounded(t *testing.T) {
-	e := newExpiry(time.Now, nil)
+	e := newExpiry(time.Now, func(*daybookv1.Alert) {})
 	for i := range 2 * expirySubjects {
 		e.peer(identity.Peer{ID: "spiffe://web/" + time.Duration(i).String(), Validity: identity.Validity{NotAfter: time.Now()}})
 	}

@@ -18,7 +18,7 @@ type DomainMap interface {
 // issuers are the CAs that the map in force lists, made ready once for each
 // version. Safe for concurrent use.
 type issuers struct {
-	inForce func() DomainMap // nil: there is no map
+	inForce func() DomainMap
 	last    atomic.Pointer[issuersOf]
 }
 
@@ -30,9 +30,6 @@ type issuersOf struct {
 
 // get returns the issuers of the map that is in force now; nil: none is.
 func (i *issuers) get() *identity.Issuers {
-	if i.inForce == nil {
-		return nil
-	}
 	version := i.inForce()
 	if version == nil {
 		return nil

@@ -261,3 +261,41 @@ func TestAuthorizationIsAskedForEachBatch(t *testing.T) {
 		})
 	}
 }
+
+// TestExpiryIsRaisedOnce: a producer whose certificate ends in 20 days connects to
+// two servers of one log, one after the other.
+func TestExpiryIsRaisedOnce(t *testing.T) {
+	w := newWorld(t)
+	raised := func() (n int) {
+		err := w.log.Entries(t.Context(), 0, w.log.Head().Size, func(_ uint64, raw []byte) error {
+			e, err := verify.ParseEntry(raw)
+			if err != nil || e.Place.Kind != daybookv1.Kind_KIND_ALERT {
+				return err
+			}
+			var m daybookv1.Alert
+			if err := proto.Unmarshal(e.Body, &m); err != nil {
+				return err
+			}
+			if m.Type == daybookv1.AlertType_ALERT_TYPE_EXPIRY && m.Subject == producer && contains(m.Detail, "daybookd identity renew") {
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	issued := time.Now().Add(-377 * 24 * time.Hour)
+	for i, id := range []string{producer, producer, "spiffe://example.com/app/1"} {
+		as := w.tlsOf(t, w.ca, id, issued)
+		openRun(t, apiv1.NewIngestServiceClient(dial(t, w.addresses.Ingest, as)))
+		for raised() == 0 && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		w.refusals(t) // begins anew
+		if n := raised(); n != 1 {
+			t.Fatalf("after server %d there are %d alerts", i, n)
+		}
+	}
+}

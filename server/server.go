@@ -17,7 +17,6 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
-	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
 )
@@ -41,11 +40,9 @@ type Options struct {
 	Logger       *slog.Logger     // nil: discarded
 	Now          func() time.Time // zero: the system's
 
-	// MapInForce returns the version of the domain map that is in force; nil, and an
-	// answer of nil: none is.
+	// MapInForce returns the version of the domain map that is in force; an answer of
+	// nil: none is. nil: the log's.
 	MapInForce func() DomainMap
-	// Raise has an alert appended, at most one for each id; nil: none is.
-	Raise func(*daybookv1.Alert)
 }
 
 // validate reports every fault.
@@ -73,6 +70,14 @@ func (o *Options) validate() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.MapInForce == nil && o.Log != nil {
+		o.MapInForce = func() DomainMap {
+			if v := o.Log.MapInForce(); v != nil {
+				return v
+			}
+			return nil
+		}
 	}
 	return errors.Join(faults...)
 }
@@ -121,7 +126,7 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
 	s := &Server{o: o, stopping: make(chan struct{}), streams: newStreamLimit(), health: health.NewServer(),
-		issuers: issuers{inForce: o.MapInForce}, expiry: newExpiry(o.Now, o.Raise)}
+		issuers: issuers{inForce: o.MapInForce}, expiry: newExpiry(o.Now, o.Log.Raise)}
 	if err := s.takeCertificates(); err != nil {
 		return nil, err
 	}
@@ -236,7 +241,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, l := range s.http {
 		start(l.name, func() error { return serveHTTP(l) })
 	}
-	serving.Go(func() error { s.expiry.run(ctx); return nil })
+	serving.Go(func() error { s.watchExpiry(ctx); return nil })
 	s.watchHealth(ctx)
 	close(s.stopping)
 	s.health.Shutdown()
