@@ -22,7 +22,7 @@ const (
 	// MaxPrefixValues is how many values a searched prefix may have.
 	MaxPrefixValues = 1024
 	// knownValues is how many values are remembered to be in the dictionary.
-	knownValues = 1 << 19
+	knownValues = 1 << 20
 )
 
 // TooBroadError refuses a prefix that more than MaxPrefixValues values have.
@@ -56,7 +56,7 @@ func valueOf(key []byte) (value []byte, hash uint32, whole bool) {
 	return v[:maxKeyValue], uint32(h[0])<<16 | uint32(h[1])<<8 | uint32(h[2]), false
 }
 
-// known remembers values that are in the dictionary: a cache of 4 MB, of lines of
+// known remembers values that are in the dictionary: a cache of 8 MB, of lines of
 // eight sums, the newest first. A value's line is chosen by its hash; the sum is
 // under a key of this process, see [seen].
 type known struct {

@@ -266,3 +266,33 @@ func inCompaction() bool {
 		}
 	}
 }
+
+// TestLoadBesideALoad begins and ends a load in the middle of another.
+func TestLoadBesideALoad(t *testing.T) {
+	s, err := pebblestore.Open(small(vfs.NewMem()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Load(func(yield func(k, v []byte) bool) {
+		if !yield([]byte("i1"), []byte("posting")) {
+			return
+		}
+		if err := s.Load(func(yield func(k, v []byte) bool) { yield([]byte("i3"), []byte("posting")) }); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.Get([]byte("i3")); err != nil {
+			t.Errorf("a load beside another: %v", err)
+		}
+		yield([]byte("i2"), []byte("posting"))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"i1", "i2", "i3"} {
+		if _, err := s.Get([]byte(key)); err != nil {
+			t.Errorf("key %s: %v", key, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

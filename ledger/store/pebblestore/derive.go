@@ -68,7 +68,8 @@ func (s *Store) DeleteRange(lo, hi []byte) error {
 // some keys have 0x80 or more after the table's byte: such keys are those of
 // another kind, which overlap from load to load, and in the file of the others
 // they would keep it from going to the bottom. The files are written and synced
-// beside the database and then linked into it, both in one step. Crash: all
+// beside the database and then linked into it, both in one step. Two loads go on
+// at a time, a third waits. Crash: all
 // pairs are there, or none and leftover files that the next open removes.
 func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 	if err := s.gate.enter(); err != nil {
@@ -78,9 +79,13 @@ func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	s.loading.Lock()
-	defer s.loading.Unlock()
-	l := loader{s: s}
+	free := 0 // a long load does not hold up a short one
+	if !s.loading[free].TryLock() {
+		free = 1
+		s.loading[free].Lock()
+	}
+	defer s.loading[free].Unlock()
+	l := loader{s: s, free: loadNames[free]}
 	for key, value := range sorted {
 		if l.err = l.add(key, value); l.err != nil {
 			break
@@ -102,6 +107,7 @@ func (s *Store) Load(sorted iter.Seq2[[]byte, []byte]) error {
 // loader writes the files of one load.
 type loader struct {
 	s     *Store
+	free  [2]string       // names to use
 	w     *sstable.Writer // of the last of names
 	names []string
 	last  []byte
@@ -140,7 +146,7 @@ func (l *loader) openFile() error {
 	if l.closeFile(); l.err != nil {
 		return l.err
 	}
-	name := l.s.fs.PathJoin(l.s.o.Dir, loadNames[len(l.names)])
+	name := l.s.fs.PathJoin(l.s.o.Dir, l.free[len(l.names)])
 	f, err := l.s.fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("creating a table file: %w", err)

@@ -22,8 +22,8 @@ const (
 	stateReady = "ready"
 )
 
-// loadNames are the files of a load that is not finished.
-var loadNames = [2]string{"daybook-load.sst", "daybook-load-upper.sst"}
+// loadNames are the files of loads that are not finished: of two at a time.
+var loadNames = [2][2]string{{"daybook-load.sst", "daybook-load-upper.sst"}, {"daybook-load-2.sst", "daybook-load-2-upper.sst"}}
 
 func formatMarker(state string) string {
 	return "daybook store\nlayout " + layout + "\nstate " + state + "\n"

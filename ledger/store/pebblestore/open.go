@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -88,7 +89,7 @@ func (s *Store) openLocked() error {
 		}
 	}
 	if !s.o.ReadOnly {
-		for _, name := range loadNames {
+		for _, name := range slices.Concat(loadNames[0][:], loadNames[1][:]) {
 			err := s.fs.Remove(s.fs.PathJoin(s.o.Dir, name))
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("removing an unfinished load: %w", err)

@@ -32,7 +32,7 @@ type Store struct {
 	hasHead bool       // guarded by mu
 	tail    []*ticket  // unresolved, oldest first, at most inFlight; guarded by mu
 
-	loading sync.Mutex // one Load at a time
+	loading [len(loadNames)]sync.Mutex // each held over a Load under its names
 }
 
 var _ store.Engine = (*Store)(nil)
