@@ -25,6 +25,7 @@ import (
 //	x_pebble         rate over that of raw Pebble: as many committers, or for
 //	                 batches 1,000 entries at a time, pipelined; the same entries,
 //	                 uncompressed
+//	lag              entries the follower is behind at the end
 func BenchmarkAppend(b *testing.B) {
 	sample := storedEntries(b, 1000)
 	for _, c := range []struct{ callers, batch int }{{1, 1}, {16, 1}, {64, 100}} {
@@ -65,6 +66,7 @@ func compareAppends(b *testing.B, callers, batch int, raw map[string]yardstick) 
 	close(start)
 	done.Wait()
 	b.StopTimer()
+	b.ReportMetric(float64(g.L.Status().FollowerLag), "lag")
 	rate, p50 := float64(b.N*batch)/b.Elapsed().Seconds(), median(slices.Concat(took...))
 	b.ReportMetric(rate, "events/s")
 	b.ReportMetric(float64(p50.Microseconds()), "p50-us")

@@ -95,13 +95,16 @@ func (h *handover) want() {
 
 // gather waits until it is worth while to follow: there are many entries, nobody
 // appends any more, or somebody wants an answer.
-func (f *follower) gather(ctx context.Context) {
+func (f *follower) gather(ctx context.Context) { f.wait(ctx, gatherFor) }
+
+// wait waits for what gather does, at most that long.
+func (f *follower) wait(ctx context.Context, most time.Duration) {
 	h := &f.l.handover
 	plenty := h.plenty.wait()
 	if h.waiting() >= gatherEntries {
 		return
 	}
-	f.pause.Reset(gatherFor)
+	f.pause.Reset(most)
 	for {
 		select {
 		case ask := <-f.l.questions:

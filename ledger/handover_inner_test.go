@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"context"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 )
@@ -54,4 +56,60 @@ func TestHandover(t *testing.T) {
 			t.Fatalf("cohorts up to %d, said %d", from, next)
 		}
 	}
+}
+
+// TestSequencerWaitsForFollower: while too much waits for the follower the
+// sequencer does, until the follower has taken some, or the log ends.
+func TestSequencerWaitsForFollower(t *testing.T) {
+	l := &Ledger{stopping: make(chan struct{})}
+	l.awaitFollower() // nothing waits
+	give := func() {
+		l.handover.give(&cohort{entries: make([]pending, fullHandover), next: store.Head{Size: fullHandover}})
+	}
+	give()
+	done := make(chan int)
+	go func() {
+		l.awaitFollower()
+		done <- l.handover.waiting()
+	}()
+	l.followed.notify() // a step that took nothing of it
+	if list, _ := l.handover.take(0, fullHandover); len(list) != 1 {
+		t.Fatalf("%d cohorts taken", len(list))
+	}
+	l.followed.notify()
+	if n := <-done; n != 0 {
+		t.Errorf("the sequencer went on while %d entries waited", n)
+	}
+	give()
+	go func() {
+		l.awaitFollower()
+		done <- l.handover.waiting()
+	}()
+	close(l.stopping)
+	<-done
+}
+
+// TestFollowerIsHurried: whoever wants an answer ends the follower's wait for more
+// entries, before or while it waits, and so do many entries.
+func TestFollowerIsHurried(t *testing.T) {
+	l := &Ledger{stopping: make(chan struct{}), questions: make(chan *runQuestion), handover: handover{wanted: make(chan struct{}, 1)}}
+	f := &follower{l: l, pause: time.NewTimer(time.Hour)}
+	ctx, cancel := context.WithCancel(t.Context())
+	l.handover.want()
+	l.handover.want()
+	f.wait(ctx, time.Hour)
+	done := make(chan struct{})
+	gather := func() { f.wait(ctx, time.Hour); done <- struct{}{} }
+	go gather()
+	l.handover.want()
+	<-done
+	go gather()
+	l.handover.give(&cohort{entries: make([]pending, gatherEntries-1)})
+	l.handover.give(&cohort{first: gatherEntries - 1, entries: make([]pending, 1)})
+	<-done
+	f.wait(ctx, time.Hour)
+	l.handover = handover{wanted: l.handover.wanted}
+	go gather()
+	cancel()
+	<-done
 }
