@@ -1049,6 +1049,263 @@ func (x *Judgement) GetLater() *ApprovalState {
 	return nil
 }
 
+// RecordDriftRequest is the result of a drift scan: declared against found.
+type RecordDriftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the scan started, UTC nanoseconds.
+	StartedNs int64 `protobuf:"varint,1,opt,name=started_ns,json=startedNs,proto3" json:"started_ns,omitempty"`
+	// When it ended, UTC nanoseconds.
+	EndedNs int64 `protobuf:"varint,2,opt,name=ended_ns,json=endedNs,proto3" json:"ended_ns,omitempty"`
+	// SHA-256 of the whole result, as whoever scanned keeps it.
+	Sha256 []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// SHA-256 of the map's YAML file that was compared.
+	MapSha256 []byte `protobuf:"bytes,4,opt,name=map_sha256,json=mapSha256,proto3" json:"map_sha256,omitempty"`
+	// Number of high differences.
+	High uint32 `protobuf:"varint,5,opt,name=high,proto3" json:"high,omitempty"`
+	// Number of medium differences.
+	Medium uint32 `protobuf:"varint,6,opt,name=medium,proto3" json:"medium,omitempty"`
+	// Number of low differences.
+	Low uint32 `protobuf:"varint,7,opt,name=low,proto3" json:"low,omitempty"`
+	// The high differences, at most 1,000. What does not fit into the activity
+	// entry is counted there.
+	Differences []*DriftDifference `protobuf:"bytes,8,rep,name=differences,proto3" json:"differences,omitempty"`
+	// Sources that were scanned, such as `zone example.com.zone`; at most 1,000.
+	Scanned       []string `protobuf:"bytes,9,rep,name=scanned,proto3" json:"scanned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordDriftRequest) Reset() {
+	*x = RecordDriftRequest{}
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDriftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDriftRequest) ProtoMessage() {}
+
+func (x *RecordDriftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDriftRequest.ProtoReflect.Descriptor instead.
+func (*RecordDriftRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_governance_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RecordDriftRequest) GetStartedNs() int64 {
+	if x != nil {
+		return x.StartedNs
+	}
+	return 0
+}
+
+func (x *RecordDriftRequest) GetEndedNs() int64 {
+	if x != nil {
+		return x.EndedNs
+	}
+	return 0
+}
+
+func (x *RecordDriftRequest) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *RecordDriftRequest) GetMapSha256() []byte {
+	if x != nil {
+		return x.MapSha256
+	}
+	return nil
+}
+
+func (x *RecordDriftRequest) GetHigh() uint32 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *RecordDriftRequest) GetMedium() uint32 {
+	if x != nil {
+		return x.Medium
+	}
+	return 0
+}
+
+func (x *RecordDriftRequest) GetLow() uint32 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *RecordDriftRequest) GetDifferences() []*DriftDifference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *RecordDriftRequest) GetScanned() []string {
+	if x != nil {
+		return x.Scanned
+	}
+	return nil
+}
+
+// DriftDifference is one place where declared and found differ.
+type DriftDifference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Check that saw it, such as `dns-wildcard`: `[a-z0-9-]`, at most 64 bytes.
+	Check string `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	// Domain it concerns, by id; empty: none that the map knows.
+	Domain string `protobuf:"bytes,2,opt,name=domain,proto3" json:"domain,omitempty"`
+	// The second domain, where there is one.
+	Other string `protobuf:"bytes,3,opt,name=other,proto3" json:"other,omitempty"`
+	// Name, address or resource it is about, at most 1,024 bytes.
+	Subject string `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
+	// What differs, in words.
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DriftDifference) Reset() {
+	*x = DriftDifference{}
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DriftDifference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DriftDifference) ProtoMessage() {}
+
+func (x *DriftDifference) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DriftDifference.ProtoReflect.Descriptor instead.
+func (*DriftDifference) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_governance_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *DriftDifference) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *DriftDifference) GetDomain() string {
+	if x != nil {
+		return x.Domain
+	}
+	return ""
+}
+
+func (x *DriftDifference) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
+func (x *DriftDifference) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *DriftDifference) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// RecordDriftResponse says where the result is.
+type RecordDriftResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the activity entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Number of alerts that it gives rise to; one that was raised before on the same
+	// day is in the log once.
+	Alerts        uint32 `protobuf:"varint,2,opt,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordDriftResponse) Reset() {
+	*x = RecordDriftResponse{}
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordDriftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordDriftResponse) ProtoMessage() {}
+
+func (x *RecordDriftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_governance_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordDriftResponse.ProtoReflect.Descriptor instead.
+func (*RecordDriftResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_governance_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RecordDriftResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RecordDriftResponse) GetAlerts() uint32 {
+	if x != nil {
+		return x.Alerts
+	}
+	return 0
+}
+
 var File_daybook_api_v1_governance_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_governance_proto_rawDesc = "" +
@@ -1123,14 +1380,36 @@ const file_daybook_api_v1_governance_proto_rawDesc = "" +
 	"\averdict\x18\x01 \x01(\x0e2\x13.daybook.v1.VerdictR\averdict\x12\x12\n" +
 	"\x04flow\x18\x02 \x01(\tR\x04flow\x129\n" +
 	"\bapproval\x18\x03 \x01(\v2\x1d.daybook.api.v1.ApprovalStateR\bapproval\x123\n" +
-	"\x05later\x18\x04 \x01(\v2\x1d.daybook.api.v1.ApprovalStateR\x05later2\x8b\x06\n" +
+	"\x05later\x18\x04 \x01(\v2\x1d.daybook.api.v1.ApprovalStateR\x05later\"\xa0\x02\n" +
+	"\x12RecordDriftRequest\x12\x1d\n" +
+	"\n" +
+	"started_ns\x18\x01 \x01(\x03R\tstartedNs\x12\x19\n" +
+	"\bended_ns\x18\x02 \x01(\x03R\aendedNs\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x1d\n" +
+	"\n" +
+	"map_sha256\x18\x04 \x01(\fR\tmapSha256\x12\x12\n" +
+	"\x04high\x18\x05 \x01(\rR\x04high\x12\x16\n" +
+	"\x06medium\x18\x06 \x01(\rR\x06medium\x12\x10\n" +
+	"\x03low\x18\a \x01(\rR\x03low\x12A\n" +
+	"\vdifferences\x18\b \x03(\v2\x1f.daybook.api.v1.DriftDifferenceR\vdifferences\x12\x18\n" +
+	"\ascanned\x18\t \x03(\tR\ascanned\"\x87\x01\n" +
+	"\x0fDriftDifference\x12\x14\n" +
+	"\x05check\x18\x01 \x01(\tR\x05check\x12\x16\n" +
+	"\x06domain\x18\x02 \x01(\tR\x06domain\x12\x14\n" +
+	"\x05other\x18\x03 \x01(\tR\x05other\x12\x18\n" +
+	"\asubject\x18\x04 \x01(\tR\asubject\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"C\n" +
+	"\x13RecordDriftResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06alerts\x18\x02 \x01(\rR\x06alerts2\xf9\x06\n" +
 	"\x11GovernanceService\x12\x81\x01\n" +
 	"\x10ProposeDomainMap\x12'.daybook.api.v1.ProposeDomainMapRequest\x1a(.daybook.api.v1.ProposeDomainMapResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/domain-maps\x12t\n" +
 	"\fGetDomainMap\x12#.daybook.api.v1.GetDomainMapRequest\x1a$.daybook.api.v1.GetDomainMapResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/domain-map\x90\x02\x01\x12{\n" +
 	"\x0eListDomainMaps\x12%.daybook.api.v1.ListDomainMapsRequest\x1a&.daybook.api.v1.ListDomainMapsResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/domain-maps\x90\x02\x01\x12y\n" +
 	"\x0eCreateApproval\x12%.daybook.api.v1.CreateApprovalRequest\x1a&.daybook.api.v1.CreateApprovalResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/approvals\x12\x8b\x01\n" +
 	"\x0eRevokeApproval\x12%.daybook.api.v1.RevokeApprovalRequest\x1a&.daybook.api.v1.RevokeApprovalResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/approvals/{approval}:revoke\x12v\n" +
-	"\rListApprovals\x12$.daybook.api.v1.ListApprovalsRequest\x1a%.daybook.api.v1.ListApprovalsResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/approvals\x90\x02\x01B\xbd\x01\n" +
+	"\rListApprovals\x12$.daybook.api.v1.ListApprovalsRequest\x1a%.daybook.api.v1.ListApprovalsResponse\"\x18\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/approvals\x90\x02\x01\x12l\n" +
+	"\vRecordDrift\x12\".daybook.api.v1.RecordDriftRequest\x1a#.daybook.api.v1.RecordDriftResponse\"\x14\x82\xd3\xe4\x93\x02\x0e:\x01*\"\t/v1/driftB\xbd\x01\n" +
 	"\x12com.daybook.api.v1B\x0fGovernanceProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
 var (
@@ -1145,7 +1424,7 @@ func file_daybook_api_v1_governance_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_governance_proto_rawDescData
 }
 
-var file_daybook_api_v1_governance_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_daybook_api_v1_governance_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_daybook_api_v1_governance_proto_goTypes = []any{
 	(*ProposeDomainMapRequest)(nil),  // 0: daybook.api.v1.ProposeDomainMapRequest
 	(*ProposeDomainMapResponse)(nil), // 1: daybook.api.v1.ProposeDomainMapResponse
@@ -1163,47 +1442,53 @@ var file_daybook_api_v1_governance_proto_goTypes = []any{
 	(*ListApprovalsRequest)(nil),     // 13: daybook.api.v1.ListApprovalsRequest
 	(*ListApprovalsResponse)(nil),    // 14: daybook.api.v1.ListApprovalsResponse
 	(*Judgement)(nil),                // 15: daybook.api.v1.Judgement
-	(*v1.DomainMap)(nil),             // 16: daybook.v1.DomainMap
-	(*v1.Approval)(nil),              // 17: daybook.v1.Approval
-	(*v1.Revocation)(nil),            // 18: daybook.v1.Revocation
-	(v1.ApprovalSubject)(0),          // 19: daybook.v1.ApprovalSubject
-	(v1.Verdict)(0),                  // 20: daybook.v1.Verdict
+	(*RecordDriftRequest)(nil),       // 16: daybook.api.v1.RecordDriftRequest
+	(*DriftDifference)(nil),          // 17: daybook.api.v1.DriftDifference
+	(*RecordDriftResponse)(nil),      // 18: daybook.api.v1.RecordDriftResponse
+	(*v1.DomainMap)(nil),             // 19: daybook.v1.DomainMap
+	(*v1.Approval)(nil),              // 20: daybook.v1.Approval
+	(*v1.Revocation)(nil),            // 21: daybook.v1.Revocation
+	(v1.ApprovalSubject)(0),          // 22: daybook.v1.ApprovalSubject
+	(v1.Verdict)(0),                  // 23: daybook.v1.Verdict
 }
 var file_daybook_api_v1_governance_proto_depIdxs = []int32{
 	2,  // 0: daybook.api.v1.ProposeDomainMapResponse.proposal:type_name -> daybook.api.v1.MapProposal
 	5,  // 1: daybook.api.v1.GetDomainMapResponse.version:type_name -> daybook.api.v1.MapVersion
 	2,  // 2: daybook.api.v1.GetDomainMapResponse.proposal:type_name -> daybook.api.v1.MapProposal
-	16, // 3: daybook.api.v1.MapVersion.map:type_name -> daybook.v1.DomainMap
+	19, // 3: daybook.api.v1.MapVersion.map:type_name -> daybook.v1.DomainMap
 	5,  // 4: daybook.api.v1.ListDomainMapsResponse.versions:type_name -> daybook.api.v1.MapVersion
 	2,  // 5: daybook.api.v1.ListDomainMapsResponse.proposals:type_name -> daybook.api.v1.MapProposal
-	17, // 6: daybook.api.v1.CreateApprovalRequest.approval:type_name -> daybook.v1.Approval
+	20, // 6: daybook.api.v1.CreateApprovalRequest.approval:type_name -> daybook.v1.Approval
 	10, // 7: daybook.api.v1.CreateApprovalResponse.approval:type_name -> daybook.api.v1.ApprovalState
 	5,  // 8: daybook.api.v1.CreateApprovalResponse.in_force:type_name -> daybook.api.v1.MapVersion
-	17, // 9: daybook.api.v1.ApprovalState.approval:type_name -> daybook.v1.Approval
-	18, // 10: daybook.api.v1.ApprovalState.revoked:type_name -> daybook.v1.Revocation
+	20, // 9: daybook.api.v1.ApprovalState.approval:type_name -> daybook.v1.Approval
+	21, // 10: daybook.api.v1.ApprovalState.revoked:type_name -> daybook.v1.Revocation
 	10, // 11: daybook.api.v1.RevokeApprovalResponse.approval:type_name -> daybook.api.v1.ApprovalState
-	19, // 12: daybook.api.v1.ListApprovalsRequest.subject:type_name -> daybook.v1.ApprovalSubject
+	22, // 12: daybook.api.v1.ListApprovalsRequest.subject:type_name -> daybook.v1.ApprovalSubject
 	10, // 13: daybook.api.v1.ListApprovalsResponse.approvals:type_name -> daybook.api.v1.ApprovalState
-	20, // 14: daybook.api.v1.Judgement.verdict:type_name -> daybook.v1.Verdict
+	23, // 14: daybook.api.v1.Judgement.verdict:type_name -> daybook.v1.Verdict
 	10, // 15: daybook.api.v1.Judgement.approval:type_name -> daybook.api.v1.ApprovalState
 	10, // 16: daybook.api.v1.Judgement.later:type_name -> daybook.api.v1.ApprovalState
-	0,  // 17: daybook.api.v1.GovernanceService.ProposeDomainMap:input_type -> daybook.api.v1.ProposeDomainMapRequest
-	3,  // 18: daybook.api.v1.GovernanceService.GetDomainMap:input_type -> daybook.api.v1.GetDomainMapRequest
-	6,  // 19: daybook.api.v1.GovernanceService.ListDomainMaps:input_type -> daybook.api.v1.ListDomainMapsRequest
-	8,  // 20: daybook.api.v1.GovernanceService.CreateApproval:input_type -> daybook.api.v1.CreateApprovalRequest
-	11, // 21: daybook.api.v1.GovernanceService.RevokeApproval:input_type -> daybook.api.v1.RevokeApprovalRequest
-	13, // 22: daybook.api.v1.GovernanceService.ListApprovals:input_type -> daybook.api.v1.ListApprovalsRequest
-	1,  // 23: daybook.api.v1.GovernanceService.ProposeDomainMap:output_type -> daybook.api.v1.ProposeDomainMapResponse
-	4,  // 24: daybook.api.v1.GovernanceService.GetDomainMap:output_type -> daybook.api.v1.GetDomainMapResponse
-	7,  // 25: daybook.api.v1.GovernanceService.ListDomainMaps:output_type -> daybook.api.v1.ListDomainMapsResponse
-	9,  // 26: daybook.api.v1.GovernanceService.CreateApproval:output_type -> daybook.api.v1.CreateApprovalResponse
-	12, // 27: daybook.api.v1.GovernanceService.RevokeApproval:output_type -> daybook.api.v1.RevokeApprovalResponse
-	14, // 28: daybook.api.v1.GovernanceService.ListApprovals:output_type -> daybook.api.v1.ListApprovalsResponse
-	23, // [23:29] is the sub-list for method output_type
-	17, // [17:23] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	17, // 17: daybook.api.v1.RecordDriftRequest.differences:type_name -> daybook.api.v1.DriftDifference
+	0,  // 18: daybook.api.v1.GovernanceService.ProposeDomainMap:input_type -> daybook.api.v1.ProposeDomainMapRequest
+	3,  // 19: daybook.api.v1.GovernanceService.GetDomainMap:input_type -> daybook.api.v1.GetDomainMapRequest
+	6,  // 20: daybook.api.v1.GovernanceService.ListDomainMaps:input_type -> daybook.api.v1.ListDomainMapsRequest
+	8,  // 21: daybook.api.v1.GovernanceService.CreateApproval:input_type -> daybook.api.v1.CreateApprovalRequest
+	11, // 22: daybook.api.v1.GovernanceService.RevokeApproval:input_type -> daybook.api.v1.RevokeApprovalRequest
+	13, // 23: daybook.api.v1.GovernanceService.ListApprovals:input_type -> daybook.api.v1.ListApprovalsRequest
+	16, // 24: daybook.api.v1.GovernanceService.RecordDrift:input_type -> daybook.api.v1.RecordDriftRequest
+	1,  // 25: daybook.api.v1.GovernanceService.ProposeDomainMap:output_type -> daybook.api.v1.ProposeDomainMapResponse
+	4,  // 26: daybook.api.v1.GovernanceService.GetDomainMap:output_type -> daybook.api.v1.GetDomainMapResponse
+	7,  // 27: daybook.api.v1.GovernanceService.ListDomainMaps:output_type -> daybook.api.v1.ListDomainMapsResponse
+	9,  // 28: daybook.api.v1.GovernanceService.CreateApproval:output_type -> daybook.api.v1.CreateApprovalResponse
+	12, // 29: daybook.api.v1.GovernanceService.RevokeApproval:output_type -> daybook.api.v1.RevokeApprovalResponse
+	14, // 30: daybook.api.v1.GovernanceService.ListApprovals:output_type -> daybook.api.v1.ListApprovalsResponse
+	18, // 31: daybook.api.v1.GovernanceService.RecordDrift:output_type -> daybook.api.v1.RecordDriftResponse
+	25, // [25:32] is the sub-list for method output_type
+	18, // [18:25] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_governance_proto_init() }
@@ -1217,7 +1502,7 @@ func file_daybook_api_v1_governance_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_governance_proto_rawDesc), len(file_daybook_api_v1_governance_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -25,6 +25,7 @@ const (
 	GovernanceService_CreateApproval_FullMethodName   = "/daybook.api.v1.GovernanceService/CreateApproval"
 	GovernanceService_RevokeApproval_FullMethodName   = "/daybook.api.v1.GovernanceService/RevokeApproval"
 	GovernanceService_ListApprovals_FullMethodName    = "/daybook.api.v1.GovernanceService/ListApprovals"
+	GovernanceService_RecordDrift_FullMethodName      = "/daybook.api.v1.GovernanceService/RecordDrift"
 )
 
 // GovernanceServiceClient is the client API for GovernanceService service.
@@ -49,6 +50,9 @@ type GovernanceServiceClient interface {
 	RevokeApproval(ctx context.Context, in *RevokeApprovalRequest, opts ...grpc.CallOption) (*RevokeApprovalResponse, error)
 	// ListApprovals returns approvals, newest first.
 	ListApprovals(ctx context.Context, in *ListApprovalsRequest, opts ...grpc.CallOption) (*ListApprovalsResponse, error)
+	// RecordDrift puts the result of a drift scan into the log: an activity entry,
+	// and an alert for each high difference that has room in it.
+	RecordDrift(ctx context.Context, in *RecordDriftRequest, opts ...grpc.CallOption) (*RecordDriftResponse, error)
 }
 
 type governanceServiceClient struct {
@@ -119,6 +123,16 @@ func (c *governanceServiceClient) ListApprovals(ctx context.Context, in *ListApp
 	return out, nil
 }
 
+func (c *governanceServiceClient) RecordDrift(ctx context.Context, in *RecordDriftRequest, opts ...grpc.CallOption) (*RecordDriftResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordDriftResponse)
+	err := c.cc.Invoke(ctx, GovernanceService_RecordDrift_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // GovernanceServiceServer is the server API for GovernanceService service.
 // All implementations must embed UnimplementedGovernanceServiceServer
 // for forward compatibility.
@@ -141,6 +155,9 @@ type GovernanceServiceServer interface {
 	RevokeApproval(context.Context, *RevokeApprovalRequest) (*RevokeApprovalResponse, error)
 	// ListApprovals returns approvals, newest first.
 	ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error)
+	// RecordDrift puts the result of a drift scan into the log: an activity entry,
+	// and an alert for each high difference that has room in it.
+	RecordDrift(context.Context, *RecordDriftRequest) (*RecordDriftResponse, error)
 	mustEmbedUnimplementedGovernanceServiceServer()
 }
 
@@ -168,6 +185,9 @@ func (UnimplementedGovernanceServiceServer) RevokeApproval(context.Context, *Rev
 }
 func (UnimplementedGovernanceServiceServer) ListApprovals(context.Context, *ListApprovalsRequest) (*ListApprovalsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListApprovals not implemented")
+}
+func (UnimplementedGovernanceServiceServer) RecordDrift(context.Context, *RecordDriftRequest) (*RecordDriftResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordDrift not implemented")
 }
 func (UnimplementedGovernanceServiceServer) mustEmbedUnimplementedGovernanceServiceServer() {}
 func (UnimplementedGovernanceServiceServer) testEmbeddedByValue()                           {}
@@ -298,6 +318,24 @@ func _GovernanceService_ListApprovals_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _GovernanceService_RecordDrift_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordDriftRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GovernanceServiceServer).RecordDrift(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: GovernanceService_RecordDrift_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GovernanceServiceServer).RecordDrift(ctx, req.(*RecordDriftRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // GovernanceService_ServiceDesc is the grpc.ServiceDesc for GovernanceService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -328,6 +366,10 @@ var GovernanceService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListApprovals",
 			Handler:    _GovernanceService_ListApprovals_Handler,
+		},
+		{
+			MethodName: "RecordDrift",
+			Handler:    _GovernanceService_RecordDrift_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
