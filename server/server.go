@@ -242,6 +242,8 @@ func (s *Server) Run(ctx context.Context) error {
 		start(l.name, func() error { return serveHTTP(l) })
 	}
 	serving.Go(func() error { s.watchExpiry(ctx); return nil })
+
+	serving.Go(func() error { s.watchDrift(ctx); return nil })
 	s.watchHealth(ctx)
 	close(s.stopping)
 	s.health.Shutdown()

@@ -51,6 +51,7 @@ type world struct {
 	ended     chan error         // gets what Run said
 
 	verify time.Duration                   // period of the background verification
+	drift  config.Drift                    // what scans are expected; may be shorter than a file may say
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
 
 	trusted    *identity.Trust         // what the server trusts; set by serve
@@ -108,8 +109,10 @@ func (w *world) serve(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.trusted, w.log = w.trust(t), log
+	c := anyPorts(t)
+	c.Drift = w.drift
 	s, err := server.Listen(server.Options{
-		Log: log, Config: anyPorts(t), Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test", MapInForce: w.mapInForce,
+		Log: log, Config: c, MapInForce: w.mapInForce, Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,9 @@
 //	                              # 0: 256 MiB, less on a small disk; -1: none
 //	verification:                 # the whole log, from disk, in the background
 //	  period: 168h                # again within this time, at least 1h; 0s: never
+//	drift:                        # `daybook drift --append`, on a schedule of its own
+//	  every: 24h                  # an alert where no scan came; default 0s: none is expected
+//	  grace: 3h                   # a scan still counts so much later; default an eighth
 //
 // trust and revoked are read again when the file changes; the rest at the next
 // start. Unknown keys are errors, and Parse reports every fault at once. Relative paths
@@ -81,6 +84,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// Verification is what is derived anew in the background.
 	Verification Verification `yaml:"verification"`
+	// Drift says how often a drift scan is expected.
+	Drift Drift `yaml:"drift,omitempty"`
 }
 
 // Listen holds one address for each listener.
@@ -231,7 +236,7 @@ func (c *Config) check() error {
 	if p := c.Verification.Period; p != nil && *p != 0 && (*p < LeastVerificationPeriod || *p > 366*24*time.Hour) {
 		faults = append(faults, fmt.Errorf("verification.period: %v is not 1h to 8784h, nor 0s for never", *p))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Drift.check()...)...)
 }
 
 func checkAddress(address string) error {

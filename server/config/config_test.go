@@ -80,6 +80,7 @@ revoked: [{spki: nonsense}]
 log: {level: loud, format: xml}
 limits: {queue_bytes: 5, workers: -1}
 verification: {period: 5m}
+drift: {every: 5s, grace: -1s}
 `
 	_, err := config.Parse([]byte(text), "/")
 	if err == nil {
@@ -88,10 +89,30 @@ verification: {period: 5m}
 	for _, want := range []string{
 		"listen.ingest", "listen.query", "unknown key qery_http", "unknown key colour", "hosts",
 		"access.admin", "trust.desk.example", "log.level", "log.format", "limits.queue_bytes", "limits.workers",
-		"verification.period",
+		"verification.period", "drift.every", "drift.grace",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
+		}
+	}
+}
+
+func TestDriftHasAGrace(t *testing.T) {
+	for text, want := range map[string]config.Drift{
+		"":                                {},
+		"drift: {every: 24h}":             {Every: 24 * time.Hour},
+		"drift: {every: 24h, grace: 30m}": {Every: 24 * time.Hour, Grace: new(time.Duration)},
+	} {
+		c, err := config.Parse([]byte(text), "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		grace := want.Every / 8
+		if want.Grace != nil {
+			grace = 30 * time.Minute
+		}
+		if c.Drift.Every != want.Every || c.Drift.GraceOf() != grace {
+			t.Errorf("%q: %+v, grace %v", text, c.Drift, c.Drift.GraceOf())
 		}
 	}
 }
