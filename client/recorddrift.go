@@ -12,7 +12,7 @@ import (
 // activity entry, proven to be there, and how many alerts rest on it. It is not
 // retried: what was recorded would be recorded twice.
 func (c *Client) RecordDrift(ctx context.Context, r *apiv1.RecordDriftRequest) (entry *Entry, alerts int, err error) {
-	a, err := apiv1.NewGovernanceServiceClient(c.query).RecordDrift(ctx, r)
+	a, err := c.governance().RecordDrift(ctx, r)
 	if err != nil {
 		return nil, 0, queryError("recording the scan", err)
 	}
