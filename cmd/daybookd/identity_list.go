@@ -86,12 +86,29 @@ func listIdentities(dir datadir.Dir, now time.Time) ([]*identityInfo, error) {
 			return nil, err
 		}
 	}
+	people, err := listClients(dir, private.Domain(), now, add)
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, people...)
+	slices.SortStableFunc(list, func(a, b *identityInfo) int {
+		if a.Kind != b.Kind {
+			return strings.Compare(order(a.Kind), order(b.Kind))
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return list, nil
+}
+
+// listClients returns what was issued to clients; those that came with the log,
+// and of which there is no record, it adds.
+func listClients(dir datadir.Dir, domain string, now time.Time, add func(kind, id, certificate, key string) error) ([]*identityInfo, error) {
 	records, err := readRecords(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{producerName, operatorName} {
-		id := "spiffe://" + private.Domain() + "/" + name
+		id := "spiffe://" + domain + "/" + name
 		if slices.ContainsFunc(records, func(r *record) bool { return r.ID == id }) {
 			continue
 		}
@@ -100,6 +117,7 @@ func listIdentities(dir datadir.Dir, now time.Time) ([]*identityInfo, error) {
 			return nil, err
 		}
 	}
+	var list []*identityInfo
 	for _, r := range records {
 		info, err := infoOf(r, now)
 		if err != nil {
@@ -107,12 +125,6 @@ func listIdentities(dir datadir.Dir, now time.Time) ([]*identityInfo, error) {
 		}
 		list = append(list, info)
 	}
-	slices.SortStableFunc(list, func(a, b *identityInfo) int {
-		if a.Kind != b.Kind {
-			return strings.Compare(order(a.Kind), order(b.Kind))
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
 	return list, nil
 }
 
