@@ -8,6 +8,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	"github.com/daybook-ledger/daybook/ledger/index"
+	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	"github.com/daybook-ledger/daybook/ledger/store"
 )
 
@@ -58,4 +59,15 @@ func TestFsckOfAnIndexThatIsNone(t *testing.T) {
 	if n := e.tables.Load(); n != 1 {
 		t.Errorf("%d tables were compared", n)
 	}
+}
+
+// TestFsckNamesTheEntryFirst: a fault in an entry goes before one in the index,
+// though its index is higher and it is met later.
+func TestFsckNamesTheEntryFirst(t *testing.T) {
+	d, _ := flipLog(t, 66_000)
+	row := rowOf(t, d, 0)
+	d.Alter(row, ledgertest.Flip(-1))
+	wantIndexFault(t, "index alone", 0, func() (ledger.FsckResult, error) { return ledger.Fsck(t.Context(), d, nil) })
+	d.Alter(store.Frames.Key(65_792), ledgertest.Flip(40))
+	wantFault(t, "index and frame", d, 65_792)
 }
