@@ -17,7 +17,7 @@ import (
 type indexPass struct {
 	index *index.Index
 	pass  *index.Pass
-	found atomic.Bool // a fault, in the index or before: the rest is not compared
+	over  atomic.Bool // there was a fault, or the index has no more tables: the rest is not compared
 	fault error       // owned by the comparing goroutine until pipe returns
 }
 
@@ -38,13 +38,13 @@ func (c *fsck) newIndexPass() (*indexPass, error) {
 
 // wants tells whether the terms of the piece at first are needed.
 func (p *indexPass) wants(first uint64) bool {
-	return p != nil && first < p.pass.End() && !p.found.Load()
+	return p != nil && first < p.pass.End() && !p.over.Load()
 }
 
 // abandon ends the pass: a fault was found that goes before any in the index.
 func (p *indexPass) abandon() {
 	if p != nil {
-		p.found.Store(true)
+		p.over.Store(true)
 	}
 }
 
@@ -57,7 +57,7 @@ func (p *indexPass) gather(ctx context.Context, applied <-chan *piece, free chan
 	defer close(complete)
 	wg.Go(func() { p.compare(ctx, complete) })
 	for piece := range applied {
-		if piece.collected && !p.found.Load() && ctx.Err() == nil {
+		if piece.collected && !p.over.Load() && ctx.Err() == nil {
 			if terms := p.pass.Take(ctx, piece.first, piece.terms); terms != nil {
 				complete <- terms
 			}
@@ -68,10 +68,13 @@ func (p *indexPass) gather(ctx context.Context, applied <-chan *piece, free chan
 
 func (p *indexPass) compare(ctx context.Context, complete <-chan *index.Terms) {
 	for terms := range complete {
-		if !p.found.Load() && ctx.Err() == nil {
-			if at, err := p.pass.Compare(ctx, terms); err != nil {
+		if !p.over.Load() && ctx.Err() == nil {
+			over, at, err := p.pass.Compare(ctx, terms)
+			if err != nil {
 				p.fault = faultIn(store.Index, at, "%v", err)
-				p.found.Store(true)
+			}
+			if over || err != nil {
+				p.over.Store(true)
 			}
 		}
 		p.pass.Recycle(terms)

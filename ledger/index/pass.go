@@ -17,7 +17,7 @@ import (
 // where there are merged tables 100 MB more.
 type Pass struct {
 	x     *Index
-	end   uint64 // entries whose tables are compared
+	end   uint64 // entries that it takes at most
 	under *Terms // being filled; owned by Take
 	spare chan *Terms
 
@@ -40,9 +40,9 @@ type Terms struct {
 	values [numText]valueSet
 }
 
-// NewPass returns a pass over the tables that are complete below size.
+// NewPass returns a pass over size entries.
 func (x *Index) NewPass(size uint64) *Pass {
-	p := &Pass{x: x, end: min(size, x.Position()) >> x.g.chunk << x.g.chunk, spare: make(chan *Terms, passTerms)}
+	p := &Pass{x: x, end: size >> x.g.chunk << x.g.chunk, spare: make(chan *Terms, passTerms)}
 	for range passTerms {
 		p.spare <- nil // made when it is needed
 	}
@@ -50,7 +50,8 @@ func (x *Index) NewPass(size uint64) *Pass {
 	return p
 }
 
-// End is the number of entries, from the first, that the pass takes.
+// End is the number of entries, from the first, that the pass takes: the complete
+// chunks.
 func (p *Pass) End() uint64 { return p.end }
 
 // Take adds the entries from first on. It returns the chunk that they complete, or
@@ -123,9 +124,18 @@ func (t *Terms) take(p *Part, listed int) {
 }
 
 // Compare compares the table that the chunk completes, if it does, with the
-// stored one. ErrDamaged where it differs: then at is the table's first entry, and
-// the pass is of no more use. Any other error is the store's, or ctx's.
-func (p *Pass) Compare(ctx context.Context, t *Terms) (at uint64, err error) {
+// stored one. Over says that the chunk is in no table yet: then the pass has
+// nothing more to compare. ErrDamaged where the table differs: then at is its first
+// entry, and the pass is of no more use. Any other error is the store's, or ctx's.
+func (p *Pass) Compare(ctx context.Context, t *Terms) (over bool, at uint64, err error) {
+	if t.chunk.First != p.next || t.chunk.First >= p.x.Position() {
+		return true, t.chunk.First, nil
+	}
+	at, err = p.compare(ctx, t)
+	return false, at, err
+}
+
+func (p *Pass) compare(ctx context.Context, t *Terms) (at uint64, err error) {
 	first := t.chunk.First
 	for i := range t.values {
 		if t.values[i].full {

@@ -27,7 +27,7 @@ func passOver(t *testing.T, x *index.Index, world []row, size, parts int, betwee
 			}
 		}
 		if terms := p.Take(t.Context(), uint64(at), &part); terms != nil {
-			_, err := p.Compare(t.Context(), terms)
+			_, _, err := p.Compare(t.Context(), terms)
 			p.Recycle(terms)
 			if err != nil {
 				return err
@@ -135,7 +135,7 @@ func TestPassStops(t *testing.T) {
 		t.Errorf("%d chunks in memory", len(taken))
 	}
 	if len(taken) > 0 {
-		if _, err := p.Compare(ctx, taken[0]); !errors.Is(err, enough) {
+		if _, _, err := p.Compare(ctx, taken[0]); !errors.Is(err, enough) {
 			t.Errorf("comparing: %v", err)
 		}
 	}
