@@ -94,8 +94,8 @@ func (x *Index) newValues(t *tail, c Chunk) ([][]byte, error) {
 		if c.unlisted&(1<<slot) != 0 {
 			continue
 		}
-		for i, sum := range s.sums {
-			if x.known.add(s.hashes[i], sum) {
+		for i, v := range s.values {
+			if x.known.add(v.hash, v.sum) {
 				continue
 			}
 			key = appendValueKey(key[:0], textFields[slot], s.value(i))

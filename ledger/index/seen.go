@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"hash/maphash"
 	"sync"
 
@@ -25,11 +24,9 @@ const maxSeenBytes = 8 << 20
 type seen struct {
 	max    int
 	seed   maphash.Seed // the same for all chunks
-	last   []byte       // the newest value, most often the next one too; the writer's
-	hash   uint64       // its hash; the writer's
-	table  []uint64     // sums, 0 where free: open addressing; the writer's
-	sums   []uint64     // of the values; the writer's
-	hashes []uint64     // of the values; the writer's
+	last   seenValue    // the newest, often the next one too; the writer's
+	table  []seenValue  // free where the sum is 0: open addressing; the writer's
+	values []seenValue  // of bytes; the writer's
 
 	mu    sync.RWMutex
 	ends  []uint32 // of the values in bytes; guarded by mu
@@ -37,41 +34,44 @@ type seen struct {
 	full  bool     // there are more than max; guarded by mu
 }
 
+// seenValue is what a value is known by.
+type seenValue struct{ sum, hash uint64 }
+
 func newSeen(limit int, like *seen) *seen {
 	if like == nil {
-		return &seen{max: limit, seed: maphash.MakeSeed(), table: make([]uint64, 64)}
+		return &seen{max: limit, seed: maphash.MakeSeed(), table: make([]seenValue, 64)}
 	}
 	return &seen{
-		max: limit, seed: like.seed, table: make([]uint64, len(like.table)),
-		sums: make([]uint64, 0, len(like.sums)), hashes: make([]uint64, 0, len(like.hashes)),
-		ends: make([]uint32, 0, len(like.ends)), bytes: make([]byte, 0, len(like.bytes)),
+		max: limit, seed: like.seed, table: make([]seenValue, len(like.table)),
+		values: make([]seenValue, 0, len(like.values)),
+		ends:   make([]uint32, 0, len(like.ends)), bytes: make([]byte, 0, len(like.bytes)),
 	}
 }
 
 // note inserts a value that is not empty and returns its 64-bit hash.
 func (s *seen) note(v []byte) uint64 {
-	if bytes.Equal(v, s.last) {
-		return s.hash
-	}
-	s.last, s.hash = append(s.last[:0], v...), xxhash.Sum64(v)
-	if s.full {
-		return s.hash
-	}
 	sum := max(maphash.Bytes(s.seed, v), 1)
-	mask := uint64(len(s.table) - 1)
-	for at := sum & mask; ; at = (at + 1) & mask {
-		switch s.table[at] {
-		case sum:
-			return s.hash
-		case 0:
-			s.insert(v, sum, at)
-			return s.hash
-		}
+	if sum == s.last.sum {
+		return s.last.hash
 	}
+	if s.full {
+		s.last = seenValue{sum, xxhash.Sum64(v)}
+		return s.last.hash
+	}
+	mask := uint64(len(s.table) - 1)
+	at := sum & mask
+	for s.table[at].sum != sum && s.table[at].sum != 0 {
+		at = (at + 1) & mask
+	}
+	if s.last = s.table[at]; s.last.sum == 0 {
+		s.last = seenValue{sum, xxhash.Sum64(v)}
+		s.insert(v, at)
+	}
+	return s.last.hash
 }
 
 // insert puts the newest value into a free slot.
-func (s *seen) insert(v []byte, sum, slot uint64) {
+func (s *seen) insert(v []byte, slot uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.ends) == s.max || len(s.bytes)+len(v) > maxSeenBytes {
@@ -80,22 +80,22 @@ func (s *seen) insert(v []byte, sum, slot uint64) {
 	}
 	s.bytes = append(s.bytes, v...)
 	s.ends = append(s.ends, uint32(len(s.bytes)))
-	s.sums, s.hashes = append(s.sums, sum), append(s.hashes, s.hash)
-	s.table[slot] = sum
-	if 4*len(s.sums) > 3*len(s.table) {
+	s.values = append(s.values, s.last)
+	s.table[slot] = s.last
+	if 4*len(s.values) > 3*len(s.table) {
 		s.grow()
 	}
 }
 
 func (s *seen) grow() {
-	s.table = make([]uint64, 2*len(s.table))
+	s.table = make([]seenValue, 2*len(s.table))
 	mask := uint64(len(s.table) - 1)
-	for _, sum := range s.sums {
-		at := sum & mask
-		for s.table[at] != 0 {
+	for _, v := range s.values {
+		at := v.sum & mask
+		for s.table[at].sum != 0 {
 			at = (at + 1) & mask
 		}
-		s.table[at] = sum
+		s.table[at] = v
 	}
 }
 
