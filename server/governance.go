@@ -27,7 +27,7 @@ type governance struct {
 
 // personOf returns the peer as the ledger knows a person.
 func personOf(ctx context.Context) ledger.Person {
-	return ledger.Person{ID: peerOf(ctx).ID, Authentication: "certificate"}
+	return ledger.Person{ID: peerOf(ctx).ID, Authentication: "mtls"}
 }
 
 // ProposeDomainMap implements GovernanceService.
