@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +27,7 @@ type connection struct {
 func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.profile, "profile", "", "profile `file` (default $"+client.ProfileVariable+")")
-	f.StringVar(&c.identity, "identity", "", "who you are, in place of the profile's: the certificate `NAME`.pem and its key NAME.key")
+	f.StringVar(&c.identity, "identity", "", "who you are, in place of the profile's: a `folder` that daybookd identity issued, or NAME of NAME.pem and NAME.key")
 	f.StringVar(&c.ingest, "ingest-addr", "", "`host:port` of ingest, in place of the profile's")
 	f.StringVar(&c.query, "query-addr", "", "`host:port` of query, in place of the profile's")
 	f.DurationVar(&c.patience, "patience", 120*time.Second, "give up after so long without progress")
@@ -53,8 +55,7 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 		cfg.Query = c.query
 	}
 	if c.identity != "" {
-		name := strings.TrimSuffix(c.identity, ".pem")
-		cfg.Certificate, cfg.Key = name+".pem", name+".key"
+		cfg.Certificate, cfg.Key = identityFiles(c.identity)
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
 	cfg.OnRetry = func(err error, _ time.Duration) { c.tellRetry(cmd, err) }
@@ -62,6 +63,16 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 		change(&cfg)
 	}
 	return client.Dial(cfg)
+}
+
+// identityFiles are the certificate and the key of an identity: in a folder as
+// `daybookd identity issue` makes it, or NAME.pem and NAME.key.
+func identityFiles(name string) (certificate, key string) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return filepath.Join(name, "certificate.pem"), filepath.Join(name, "key.pem")
+	}
+	name = strings.TrimSuffix(name, ".pem")
+	return name + ".pem", name + ".key"
 }
 
 // tellRetry says that something is retried, every 5 s at most, whichever of the
