@@ -145,6 +145,13 @@ func (w *declaredWorld) read(size uint64) []readEntry {
 			_, grounds := judge.Evaluate(e.Head.RulesVersion, v, &domains.Access{Index: i, Source: e.Place.Source, Target: e.Place.Target, Late: e.Place.Late, Event: &ev})
 			one.flow = grounds.Flow.GetId()
 		}
+		if e.Place.Kind == daybookv1.Kind_KIND_APPROVAL {
+			m := new(daybookv1.Approval)
+			if err := proto.Unmarshal(e.Body, m); err != nil {
+				return err
+			}
+			one.actor = m.Name
+		}
 		out = append(out, one)
 		return judge.Apply(i, e.Head.LogTimeNS, e.Place.Kind, e.Body)
 	}); err != nil {
