@@ -4,8 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -20,9 +21,6 @@ type Person struct {
 	ID             string // SPIFFE id, or `<OIDC issuer>#<subject>`
 	Authentication string // how, such as `mtls` or `oidc`
 }
-
-// errAnswered ends a step that appends nothing.
-var errAnswered = errors.New("answered")
 
 // MaxApproval is how long an approval of an actor, a flow or an examiner may be
 // valid, in nanoseconds: 366 days.
@@ -74,22 +72,15 @@ func (l *Ledger) ProposeMap(ctx context.Context, author Person, yaml []byte) (*d
 	return proposal, nil
 }
 
-// Proposals returns the proposals since the map in force, oldest first.
-func (l *Ledger) Proposals(ctx context.Context) ([]*domains.Proposal, error) {
-	var out []*domains.Proposal
-	w := &work{op: opGovern, step: func(q *sequencer, w *work) error {
-		for _, p := range l.judge.Proposals() {
-			out = append(out, p.Clone())
-		}
-		return errAnswered
-	}}
-	if err := l.queue.push(w); err != nil {
-		return nil, err
+// Proposals returns the proposals since the map in force that are durable, oldest
+// first, with the approvals that are.
+func (l *Ledger) Proposals() []*domains.Proposal {
+	size := l.Head().Size
+	all := l.judge.Proposals()
+	for _, p := range all {
+		maps.DeleteFunc(p.Approved, func(_ string, at uint64) bool { return at > size })
 	}
-	if err := w.wait(ctx); !errors.Is(err, errAnswered) {
-		return nil, err
-	}
-	return out, nil
+	return slices.DeleteFunc(all, func(p *domains.Proposal) bool { return p.FirstPart+uint64(p.Parts) > size })
 }
 
 // Approve appends an approval by a person. Approver and authentication are filled

@@ -91,11 +91,16 @@ type actError struct{ refused *ledger.RefusedError }
 
 func (e *actError) Error() string { return e.refused.Error() }
 
-// ofAct marks an error of an act.
+// ofAct marks an error of an act, and says what to do where its outcome is not
+// known: there is no number under which to send it again.
 func ofAct(err error) error {
 	var refused *ledger.RefusedError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		return &actError{refused}
+	case errors.Is(err, ledger.ErrOutcomeUnknown):
+		return &requestError{codes.Unavailable, ReasonOutcomeUnknown,
+			"outcome unknown: look with `daybook approvals` and `daybook domains history` whether it is in the log before you do it again"}
 	}
 	return err
 }

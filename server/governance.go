@@ -43,14 +43,14 @@ func (s *governance) ProposeDomainMap(ctx context.Context, r *apiv1.ProposeDomai
 }
 
 // GetDomainMap implements GovernanceService.
-func (s *governance) GetDomainMap(ctx context.Context, r *apiv1.GetDomainMapRequest) (*apiv1.GetDomainMapResponse, error) {
+func (s *governance) GetDomainMap(_ context.Context, r *apiv1.GetDomainMapRequest) (*apiv1.GetDomainMapResponse, error) {
 	switch sum := r.GetSha256(); {
 	case len(sum) > 0 && r.GetAt() > 0:
 		return nil, badRequest("at and sha256 exclude each other")
 	case len(sum) > 0 && len(sum) != len(verify.Hash{}):
 		return nil, badRequest("sha256: %d bytes, such a sum has 32", len(sum))
 	case len(sum) > 0:
-		return s.mapBySum(ctx, verify.Hash(sum))
+		return s.mapBySum(verify.Hash(sum))
 	case r.GetAt() > 0:
 		return s.mapAt(r.GetAt() - 1)
 	}
@@ -72,12 +72,8 @@ func (s *governance) mapAt(index uint64) (*apiv1.GetDomainMapResponse, error) {
 }
 
 // mapBySum returns the newest version or the open proposal of a document.
-func (s *governance) mapBySum(ctx context.Context, sum verify.Hash) (*apiv1.GetDomainMapResponse, error) {
-	proposals, err := s.log.Proposals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range proposals {
+func (s *governance) mapBySum(sum verify.Hash) (*apiv1.GetDomainMapResponse, error) {
+	for _, p := range s.log.Proposals() {
 		if p.SHA256 == sum {
 			document, err := domains.MarshalDocument(p.Document())
 			return &apiv1.GetDomainMapResponse{Document: document, Proposal: proposalOf(p)}, err
@@ -107,7 +103,7 @@ func mapAnswer(v *domains.Version) (*apiv1.GetDomainMapResponse, error) {
 }
 
 // ListDomainMaps implements GovernanceService.
-func (s *governance) ListDomainMaps(ctx context.Context, _ *apiv1.ListDomainMapsRequest) (*apiv1.ListDomainMapsResponse, error) {
+func (s *governance) ListDomainMaps(_ context.Context, _ *apiv1.ListDomainMapsRequest) (*apiv1.ListDomainMapsResponse, error) {
 	answer := new(apiv1.ListDomainMapsResponse)
 	if err := s.log.MapVersions(func(v *domains.Version) bool {
 		answer.Versions = append(answer.Versions, versionOf(v))
@@ -115,11 +111,7 @@ func (s *governance) ListDomainMaps(ctx context.Context, _ *apiv1.ListDomainMaps
 	}); err != nil {
 		return nil, err
 	}
-	proposals, err := s.log.Proposals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range slices.Backward(proposals) {
+	for _, p := range slices.Backward(s.log.Proposals()) {
 		answer.Proposals = append(answer.Proposals, proposalOf(p))
 	}
 	return answer, nil

@@ -38,6 +38,9 @@ flows:
 ` + more)
 }
 
+// nextFlow makes another version of it.
+const nextFlow = "  - {id: db-to-web, from: db, to: web, actions: [read], purpose: x, approver: cco}\n"
+
 // people returns the service for people under an identity.
 func (w *world) people(t *testing.T, id string) apiv1.GovernanceServiceClient {
 	t.Helper()
@@ -174,7 +177,7 @@ func TestActsAreRefused(t *testing.T) {
 	_, err := w.query(t).ListEntries(t.Context(), &apiv1.ListEntriesRequest{SourceOwner: "Digital"})
 	wantReason(t, err, "NO_MAP")
 	w.enforce(t, firmMap(""))
-	next := firmMap("  - {id: db-to-web, from: db, to: web, actions: [read], purpose: x, approver: cco}\n")
+	next := firmMap(nextFlow)
 	p, err := dev.ProposeDomainMap(t.Context(), &apiv1.ProposeDomainMapRequest{Yaml: next})
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +381,7 @@ func TestApprovalsByREST(t *testing.T) {
 		}
 	}
 	// A map is larger than other requests.
-	padded := append(firmMap("  - {id: db-to-web, from: db, to: web, actions: [read], purpose: x, approver: cco}\n"), bytes.Repeat([]byte("# review\n"), 10_000)...)
+	padded := append(firmMap(nextFlow), bytes.Repeat([]byte("# review\n"), 10_000)...)
 	if code, got := w.post(t, producer, "/v1/domain-maps", map[string]any{"yaml": base64.StdEncoding.EncodeToString(padded)}); code != http.StatusOK {
 		t.Errorf("proposing %d bytes: %d %v", len(padded), code, got)
 	}

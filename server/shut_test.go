@@ -17,6 +17,10 @@ import (
 // TestAShutLogReadsAndSignsNothing serves a log that keeps evidence of a fork.
 func TestAShutLogReadsAndSignsNothing(t *testing.T) {
 	w := filled(t)
+	w.enforce(t, firmMap(""))
+	if _, err := w.people(t, producer).ProposeDomainMap(t.Context(), &apiv1.ProposeDomainMapRequest{Yaml: firmMap(nextFlow)}); err != nil {
+		t.Fatal(err)
+	}
 	w.end(t)
 	if err := os.MkdirAll(filepath.Join(w.dir, "evidence"), 0o700); err != nil {
 		t.Fatal(err)
@@ -40,6 +44,16 @@ func TestAShutLogReadsAndSignsNothing(t *testing.T) {
 	_, err = q.GetCheckpoint(t.Context(), &apiv1.GetCheckpointRequest{})
 	wantReason(t, err, server.ReasonShut)
 	_, err = q.GetReceipts(t.Context(), &apiv1.GetReceiptsRequest{Indexes: []uint64{1}})
+	wantReason(t, err, server.ReasonShut)
+	if maps, err := w.people(t, producer).ListDomainMaps(t.Context(), &apiv1.ListDomainMapsRequest{}); err != nil || len(maps.Versions) != 1 || len(maps.Proposals) != 1 {
+		t.Errorf("maps: %v, %v; want the one in force, and its proposed successor", maps, err)
+	}
+	if m, err := w.people(t, producer).GetDomainMap(t.Context(), &apiv1.GetDomainMapRequest{}); err != nil || m.Version == nil {
+		t.Errorf("map: %v, %v", m, err)
+	}
+	_, err = w.people(t, operator).CreateApproval(t.Context(), forAlice(nil))
+	wantReason(t, err, server.ReasonShut)
+	_, err = w.people(t, producer).ProposeDomainMap(t.Context(), &apiv1.ProposeDomainMapRequest{Yaml: firmMap("# other\n")})
 	wantReason(t, err, server.ReasonShut)
 	_, err = w.ingest(t).AppendOneOff(t.Context(), &apiv1.AppendOneOffRequest{Event: event(t, "x", "db")})
 	if status.Code(err) != codes.Unavailable || !contains(err.Error(), "fork") {

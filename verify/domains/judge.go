@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -33,7 +34,8 @@ type Version struct {
 type Judge struct {
 	approvals approvals
 	version   *Version
-	proposals []*Proposal // since the map in force, oldest first
+	mu        sync.RWMutex // of proposals: Apply alone writes, under it, and reads without
+	proposals []*Proposal  // since the map in force, oldest first; they and their approvals guarded by mu
 	parts     parts
 	ready     *daybookv1.DomainMap // must be the next of these entries
 	rules     uint32               // of the entries that were checked
@@ -94,8 +96,17 @@ func (j *Judge) InForce() *Version { return j.version }
 // needed. nil: none.
 func (j *Judge) Ready() *daybookv1.DomainMap { return j.ready }
 
-// Proposals returns the proposals since the map in force, oldest first.
-func (j *Judge) Proposals() []*Proposal { return slices.Clone(j.proposals) }
+// Proposals returns copies of the proposals since the map in force, oldest first.
+// It is safe beside Apply.
+func (j *Judge) Proposals() []*Proposal {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	out := make([]*Proposal, len(j.proposals))
+	for i, p := range j.proposals {
+		out[i] = p.Clone()
+	}
+	return out
+}
 
 // SplitDocument returns the bodies of the parts of a document.
 func SplitDocument(document []byte) []*daybookv1.Part {
@@ -137,6 +148,8 @@ func (j *Judge) applyPart(index uint64, logTimeNS int64, body []byte) error {
 		return err
 	}
 	proposal.FirstPart, proposal.Parts, proposal.LogTimeNS = done.first, done.of, logTimeNS
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.proposals = append(j.proposals, proposal)
 	return nil
 }
@@ -151,6 +164,8 @@ func (j *Judge) applyMap(index uint64, logTimeNS int64, body []byte) error {
 	}
 	p := j.proposal(verify.Hash(m.Sha256))
 	j.version = &Version{Map: p.Map, Index: index, LogTimeNS: logTimeNS, Body: m}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.proposals, j.ready = nil, nil
 	return nil
 }
@@ -159,6 +174,8 @@ func (j *Judge) applyMap(index uint64, logTimeNS int64, body []byte) error {
 // place of what Apply took before: for whoever starts in the middle of a log that
 // was checked up to there. Approvals are applied before.
 func (j *Judge) Restore(v *Version) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.version, j.proposals, j.ready, j.parts = v, nil, nil, parts{}
 }
 
@@ -175,6 +192,8 @@ func (j *Judge) approveMap(a *Approved) {
 	if person == "" || person == p.AuthorID || !slices.Contains(p.Needed, person) || p.Approved[person] != 0 {
 		return
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	p.Approved[person] = a.Index + 1
 	if len(p.Approved) == len(p.Needed) {
 		j.ready = p.entry(j.version)
