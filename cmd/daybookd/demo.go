@@ -112,7 +112,9 @@ func (d *demo) show(ctx context.Context, s *demoServer, c *client.Client) error 
 	if err := imported.printPairs(d.out, demoPairs); err != nil {
 		return err
 	}
-	x.index = imported.index()
+	if x.index, err = tellStory(ctx, d.out, s, c); err != nil {
+		return err
+	}
 	d.shown = x.index
 	if err := s.writePolicy(); err != nil {
 		return err

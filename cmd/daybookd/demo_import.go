@@ -20,9 +20,6 @@ import (
 type demoImport struct {
 	// total of all samples.
 	total importer.Summary
-	// denied is the index of the first denied access between two domains;
-	// crossing, of the first access between two domains; 0: none.
-	denied, crossing uint64
 }
 
 // importSamples imports the sample of each mapping over gRPC, and prints a line
@@ -63,38 +60,7 @@ func (d *demoImport) importSample(ctx context.Context, c *client.Client, name st
 	if err != nil {
 		return nil, err
 	}
-	return importer.Run(ctx, c, f, importer.Options{OnReceipt: d.look})
-}
-
-// look remembers the first accesses that are worth a look.
-func (d *demoImport) look(r *client.Receipt) error {
-	for i := range r.Len() {
-		if r.Kind(i) != daybookv1.Kind_KIND_ACCESS || d.denied != 0 {
-			continue
-		}
-		e, err := verify.ParseEntry(r.Entry(i))
-		if err != nil {
-			return err
-		}
-		if e.Place.Source == e.Place.Target {
-			continue
-		}
-		if d.crossing == 0 {
-			d.crossing = e.Place.Index
-		}
-		if e.Place.Verdict == daybookv1.Verdict_VERDICT_DENIED {
-			d.denied = e.Place.Index
-		}
-	}
-	return nil
-}
-
-// index returns the entry that the demo looks at.
-func (d *demoImport) index() uint64 {
-	if d.denied != 0 {
-		return d.denied
-	}
-	return d.crossing
+	return importer.Run(ctx, c, f, importer.Options{})
 }
 
 // printPairs prints the pairs of different domains with the most accesses, and

@@ -79,11 +79,12 @@ func quoted(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// warnings passes on what is not merely informative.
+// warnings passes on what is not merely informative, nor an alert: the story shows
+// those.
 type warnings struct{ w io.Writer }
 
 func (w warnings) Write(line []byte) (int, error) {
-	if bytes.Contains(line, []byte(`"level":"INFO"`)) || bytes.Contains(line, []byte(`"level":"DEBUG"`)) {
+	if bytes.Contains(line, []byte(`"level":"INFO"`)) || bytes.Contains(line, []byte(`"level":"DEBUG"`)) || bytes.Contains(line, []byte(`"msg":"alert"`)) {
 		return len(line), nil
 	}
 	return w.w.Write(line)

@@ -84,6 +84,7 @@ func KeyOf(producer string) [32]byte {
 // A maker makes the steps of a day.
 type maker struct {
 	day    time.Time
+	run    string // what event ids begin with
 	random *rand.Rand
 	steps  []Step
 	serial uint64
@@ -92,7 +93,7 @@ type maker struct {
 // Day returns the steps of the day that begins at UTC midnight of date, in the
 // order of their times: from ten minutes before, when the map comes into force.
 func Day(date time.Time) []Step {
-	m := &maker{day: date.UTC().Truncate(24 * time.Hour), random: rand.New(rand.NewPCG(17, 4))}
+	m := &maker{day: date.UTC().Truncate(24 * time.Hour), run: "firm", random: rand.New(rand.NewPCG(17, 4))}
 	m.add(Step{At: m.at(-10 * time.Minute), Person: Author, Propose: true})
 	m.usual()
 	m.approvals()
@@ -144,7 +145,7 @@ func (m *maker) report(r report) {
 	}
 	at := m.at(r.at)
 	e := &daybookv1.Event{
-		EventId:      fmt.Appendf(nil, "firm-%06d", m.serial),
+		EventId:      fmt.Appendf(nil, "%s-%06d", m.run, m.serial),
 		OccurredAtNs: at.Add(-200 * time.Millisecond).UnixNano(),
 		Clock:        &daybookv1.Clock{UncertaintyNs: 2_000_000, Source: "chrony:NIST", OffsetNs: 300_000},
 		Side:         r.side,
