@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -48,6 +49,56 @@ func TestRefusalIsAnEntry(t *testing.T) {
 	}
 	if count != 5 {
 		t.Errorf("%d refusals are in the log, want 5", count)
+	}
+	if err := g.Engine.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRefusalsAreFoldedByWhoWhereAndWhy: what the server refused is counted apart
+// for each actor, listener and code, and beyond a bound together.
+func TestRefusalsAreFoldedByWhoWhereAndWhy(t *testing.T) {
+	g := create(t, ledgertest.Options{})
+	for range 3 {
+		g.L.NoteRefusal(ledger.Refusal{Actor: "spiffe://web/app", Authentication: "mtls", Listener: "ingest", Method: "Append", Code: "CERTIFICATE_EXPIRED", Detail: "it ended"})
+	}
+	g.L.NoteRefusal(ledger.Refusal{Actor: "spiffe://web/app", Listener: "query", Code: "CERTIFICATE_EXPIRED", Detail: "it ended"})
+	g.L.NoteRefusal(ledger.Refusal{Actor: "spiffe://web/app", Listener: "ingest", Code: "WRONG_LISTENER", Detail: "elsewhere"})
+	g.L.NoteRefusal(ledger.Refusal{Listener: "ingest", Code: "WRONG_CA", Detail: "claims spiffe://db/app"})
+	for i := range 2000 {
+		g.L.NoteRefusal(ledger.Refusal{Actor: fmt.Sprintf("spiffe://web/%d", i), Listener: "ingest", Code: "NOT_ALLOWED", Detail: "no"})
+	}
+	if err := g.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	counts, total := map[string]uint64{}, uint64(0)
+	if err := g.L.Entries(t.Context(), 0, g.L.Head().Size, func(_ uint64, raw []byte) error {
+		e, err := verify.ParseEntry(raw)
+		if err != nil || e.Place.Kind != daybookv1.Kind_KIND_ACTIVITY {
+			return err
+		}
+		var a daybookv1.Activity
+		if err := proto.Unmarshal(e.Body, &a); err != nil {
+			return err
+		}
+		if a.Type == daybookv1.ActivityType_ACTIVITY_TYPE_REFUSED {
+			counts[a.Actor+" "+a.Listener+" "+a.Code] += a.Count
+			total += a.Count
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]uint64{
+		"spiffe://web/app ingest CERTIFICATE_EXPIRED": 3, "spiffe://web/app query CERTIFICATE_EXPIRED": 1,
+		"spiffe://web/app ingest WRONG_LISTENER": 1, "unknown ingest WRONG_CA": 1,
+	} {
+		if counts[key] != want {
+			t.Errorf("%s: %d, want %d", key, counts[key], want)
+		}
+	}
+	if total != 2006 || counts["unknown  REFUSALS"] == 0 {
+		t.Errorf("%d refusals are in the log, want 2006; %d of them together", total, counts["unknown  REFUSALS"])
 	}
 	if err := g.Engine.Close(); err != nil {
 		t.Fatal(err)

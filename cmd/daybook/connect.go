@@ -59,6 +59,7 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
 	cfg.OnRetry = func(err error, _ time.Duration) { c.tellRetry(cmd, err) }
+	cfg.OnIdentity = func(err error) { tellIdentity(cmd, cfg.Certificate, err) }
 	if change != nil {
 		change(&cfg)
 	}
@@ -73,6 +74,15 @@ func identityFiles(name string) (certificate, key string) {
 	}
 	name = strings.TrimSuffix(name, ".pem")
 	return name + ".pem", name + ".key"
+}
+
+// tellIdentity says that the certificate on disk was taken over, or why not.
+func tellIdentity(cmd *cobra.Command, path string, err error) {
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "daybook: the changed certificate was not taken over, the one before stays in use: %v\n", err)
+		return
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "daybook: took over the certificate that now lies in %s\n", path)
 }
 
 // tellRetry says that something is retried, every 5 s at most, whichever of the

@@ -12,8 +12,6 @@ import (
 	"github.com/daybook-ledger/daybook/client/importer"
 	"github.com/daybook-ledger/daybook/client/mapping"
 	"github.com/daybook-ledger/daybook/client/mapping/sample"
-	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
-	"github.com/daybook-ledger/daybook/verify"
 )
 
 // demoImport is what the demo imported.

@@ -35,7 +35,7 @@ func TestDemo(t *testing.T) {
 		if code != 0 || strings.Count(out, "  ok      ") != len(new(examiner).checks()) || strings.Contains(out, "FAILED") {
 			t.Fatalf("exit code %d:\n%s", code, out)
 		}
-		for _, want := range []string{"DEMO", "demo.invalid/", want, "aws-internal", "position 0 of test-db -> prod-db", "verdicts: ", "forbidden ", "not approved", "approved before", "one credential"} {
+		for _, want := range []string{"DEMO", "demo.invalid/", want, "aws-internal", " of test-db -> prod-db, number 1 of its run", "verdicts: ", "forbidden ", "not approved", "approved before", "one credential"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%q is not in:\n%s", want, out)
 			}
