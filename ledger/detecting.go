@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +29,10 @@ type detecting struct {
 	// uncalled is told of an entry that the log does not owe; an error ends the
 	// replay.
 	uncalled func(*detect.UncalledError) error
+	// due is where others are told when the detector must see an entry; nil: they are
+	// not.
+	due  *atomic.Int64
+	told int64
 	// sent is what was given to the sequencer; nil: nothing is given to it.
 	sent map[*detect.Owed]*work
 }
@@ -43,6 +48,10 @@ func (d *detecting) take(p *replay, e *verify.Entry, ev *verify.EventFields, ind
 		d.entry.Grounds = p.grounds
 	}
 	err := d.detector.Take(&d.entry)
+	if due := d.detector.Due(); d.due != nil && due != d.told {
+		d.told = due
+		d.due.Store(due)
+	}
 	var uncalled *detect.UncalledError
 	if errors.As(err, &uncalled) {
 		err = d.uncalled(uncalled)
@@ -56,6 +65,9 @@ func (f *follower) startAlerts() {
 	d := f.replay.detecting
 	d.sent = map[*detect.Owed]*work{}
 	d.detector.Found = f.give
+	d.due = &f.l.expectDue
+	d.told = d.detector.Due()
+	d.due.Store(d.told)
 	d.uncalled = func(e *detect.UncalledError) error {
 		f.l.log.Error("an entry of the ledger's own is not what the entries before it call for: run a check", "index", e.Index, "error", e)
 		return nil
@@ -108,12 +120,7 @@ func (f *follower) giveAgain() {
 
 // failed tells whether the work came to nothing.
 func (w *work) failed() bool {
-	select {
-	case <-w.done:
-		return w.err != nil
-	default:
-		return false
-	}
+	return w.ended() && w.err != nil
 }
 
 // tallyDetector begins the rows of the detector in the table of tallies.

@@ -80,7 +80,7 @@ func TestDetected(t *testing.T) {
 	}
 	want := []string{fmt.Sprintf("UNDECLARED_FLOW web -> db under map %d", v.Index), "UNMAPPED Elsewhere",
 		"CREDENTIAL_REUSE credential " + strings.Repeat("00", 32), "CLOCK spiffe://lab/app", "FORBIDDEN_TIER lab -> db",
-		"beyond spiffe://lab/app: source ptp; at worst offset 2s, uncertainty 1??s; 3 events beyond the limit of 1s, the first at index "}
+		"beyond spiffe://lab/app: source ptp; at worst offset 2s, uncertainty 1us; 3 events beyond the limit of 1s, the first at index "}
 	got := detected(t, g.L)
 	for i := range want {
 		if i >= len(got) || !strings.HasPrefix(got[i], want[i]) || len(got) != len(want) {

@@ -37,6 +37,7 @@ type Ledger struct {
 	vault       Vault
 	metrics     Metrics
 	software    string
+	readClock   func() ClockReading // nil: nobody knows
 	workers     int
 	publicTiles bool
 
@@ -72,6 +73,7 @@ type Ledger struct {
 	opened []ownEntry // written first by Run
 
 	silenceDue atomic.Int64      // log time at which silence must be looked for; 0: none is watched
+	expectDue  atomic.Int64      // log time after which the follower must see an entry, to know of silence; 0: none is expected
 	takesSince atomic.Int64      // log time before which no silence counts
 	questions  chan *runQuestion // to the follower
 	scrub      *scrub            // owned by Run

@@ -188,7 +188,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 	cfg.Store = w
 	w.disk.look()
 	l := &Ledger{engine: w, watched: w, clock: cfg.Clock, log: cfg.Logger, signer: cfg.Signer, vkey: cfg.VKey, origin: id.Origin,
-		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software,
+		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software, readClock: cfg.ReadClock,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
 		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion),

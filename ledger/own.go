@@ -63,21 +63,20 @@ func (l *Ledger) appendOwnEntry(ctx context.Context, e ownEntry) error {
 	}
 }
 
-// clockRight notes that the clock is right again at log time now, and leaves an
-// alert of the fault: there was no time to give to one while it lasted. It says
-// whether there was a fault.
-func (l *Ledger) clockRight(now int64) bool {
+// clockRight notes that the clock is right again at log time now, and returns the
+// alert of the fault: there was no time to give to one while it lasted. nil: there
+// was no fault.
+func (l *Ledger) clockRight(now int64) *daybookv1.Alert {
 	l.mu.Lock()
 	was := l.clockAt
 	l.clockAt = ""
 	l.mu.Unlock()
 	if was == "" {
-		return false
+		return nil
 	}
 	head := l.Head()
-	l.raise(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_LEDGER_CLOCK, Subject: l.origin, Producer: l.origin,
-		PeriodStartNs: head.TimeNS, PeriodEndNs: max(now, head.TimeNS+1), Entries: []uint64{head.Size}, Detail: was})
-	return true
+	return &daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_LEDGER_CLOCK, Subject: l.origin, Producer: l.origin,
+		PeriodStartNs: head.TimeNS, PeriodEndNs: max(now, head.TimeNS+1), Entries: []uint64{head.Size}, Detail: was}
 }
 
 // appendOwn places an entry of the ledger's own. Its run begins with the first

@@ -83,13 +83,15 @@ func (q *sequencer) loop() {
 	}
 }
 
-// begin starts the next cohort.
+// begin starts the next cohort. The alert of a fault of the clock comes first in
+// it, so that whoever reads the entries knows that it is no producer's silence.
 func (q *sequencer) begin() error {
 	now, err := q.time.next()
 	if err != nil {
 		return err
 	}
-	if q.l.clockRight(now) {
+	fault := q.l.clockRight(now)
+	if fault != nil {
 		q.excuse(now)
 	}
 	if saved := q.l.saved.Load(); saved != q.forgot {
@@ -97,6 +99,9 @@ func (q *sequencer) begin() error {
 		q.forgot = saved
 	}
 	q.cohort = newCohort(q.head.Size, now)
+	if fault != nil && q.refusal(nil) == nil {
+		q.placeNow(fault)
+	}
 	return nil
 }
 

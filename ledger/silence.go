@@ -14,6 +14,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains/detect"
 )
 
 const (
@@ -211,6 +212,7 @@ func (l *Ledger) watchSilence(ctx context.Context) {
 	if err := l.watchSnapshots(ctx); err != nil && ctx.Err() == nil {
 		l.log.Error("silence of runs from before this opening may go unnoticed until their next entry", "error", err)
 	}
+	clocks := clockLog{l: l}
 	tick := time.NewTicker(silenceTick)
 	defer tick.Stop()
 	for {
@@ -219,6 +221,7 @@ func (l *Ledger) watchSilence(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		clocks.tick()
 		if due := l.silenceDue.Load(); due == 0 || l.clock.Wall() <= due {
 			continue
 		}
@@ -289,7 +292,7 @@ func (p *replay) applyAlert() error {
 	if id := alertID(&m); verify.Hash(m.Id) != id {
 		return fmt.Errorf("alert has id %x, not %x", m.Id, id)
 	}
-	if m.Type != daybookv1.AlertType_ALERT_TYPE_SILENCE {
+	if m.Type != daybookv1.AlertType_ALERT_TYPE_SILENCE || detect.Mine(&m) {
 		return nil
 	}
 	id, ok := parseRunSubject(m.Subject)

@@ -48,6 +48,9 @@ type Config struct {
 	Software string
 	// Metrics observes commits; nil: nobody does.
 	Metrics Metrics
+	// ReadClock tells how well the wall clock is known; it is called each minute and
+	// must not block. nil: nothing is logged of the clock.
+	ReadClock func() ClockReading
 	// VerifyPeriod is within what time the whole log is read from disk and
 	// derived anew in the background, again and again; 0: never.
 	VerifyPeriod time.Duration

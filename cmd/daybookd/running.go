@@ -99,7 +99,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		Vault:       vault.Open(o.Dir.SealKeys()),
 		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
 		Software: "daybookd " + version(), Metrics: metrics, VerifyPeriod: *c.Verification.Period,
-		Disk: r.store.Room, DiskLowBytes: c.Limits.DiskLowBytes,
+		Disk: r.store.Room, DiskLowBytes: c.Limits.DiskLowBytes, ReadClock: readClock,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)

@@ -15,8 +15,9 @@ const ClockMethod = "producer's clock"
 
 // Codes of activity entries of a clock.
 const (
-	ClockWithin = "within"
-	ClockBeyond = "beyond"
+	ClockWithin  = "within"
+	ClockBeyond  = "beyond"
+	ClockUnknown = "unknown"
 )
 
 // defaultClockLimit is the limit of a domain that states none (FINRA Rule 4590:
@@ -81,17 +82,19 @@ func (d *Detector) readClock(e *Entry) {
 	}
 	r.v.clockTold = true
 	d.raise(e, r.key, &daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_CLOCK, Subject: r.key, Entries: rests(e.Place.Index),
-		Detail: fmt.Sprintf("an event of it shows a clock beyond the %v that its domain permits: %s", time.Duration(limit), clockWords(ev.ClockOffsetNS, ev.UncertaintyNS, ahead))})
+		Detail: fmt.Sprintf("an event of it shows a clock beyond the %v that its domain permits: %s", span(limit), ClockWords(ev.ClockOffsetNS, ev.UncertaintyNS, ahead))})
 }
 
-// clockWords says what is wrong with a clock, or how well it is known.
-func clockWords(offset int64, uncertainty uint64, ahead int64) string {
-	words := []string{fmt.Sprintf("offset %v", time.Duration(offset)), "uncertainty not known"}
+// ClockWords says how well a clock is known, in ASCII: its offset and uncertainty
+// in nanoseconds, 0 for an uncertainty that is not known, and by how much an event
+// was ahead of its log time.
+func ClockWords(offset int64, uncertainty uint64, ahead int64) string {
+	words := []string{"offset " + span(offset), "uncertainty not known"}
 	if uncertainty != 0 {
-		words[1] = fmt.Sprintf("uncertainty %v", time.Duration(min(uncertainty, 1<<62)))
+		words[1] = "uncertainty " + span(int64(min(uncertainty, 1<<62)))
 	}
 	if ahead > 0 {
-		words = append(words, fmt.Sprintf("%v after its log time", time.Duration(ahead)))
+		words = append(words, span(ahead)+" after its log time")
 	}
 	return strings.Join(words, ", ")
 }
@@ -121,6 +124,9 @@ func (c *clockLog) add(e *Entry, limit, ahead int64, beyond bool) {
 	c.uncertainty = max(c.uncertainty, ev.UncertaintyNS)
 	c.ahead = max(c.ahead, ahead)
 }
+
+// span is a time span in ASCII.
+func span(ns int64) string { return strings.ReplaceAll(time.Duration(ns).String(), "\u00b5", "u") }
 
 // magnitude is the size of a number, also of the smallest.
 func magnitude(v int64) uint64 {
@@ -152,16 +158,16 @@ func (c *clockLog) activity(name string) *daybookv1.Activity {
 	if source == "" {
 		source = "not named"
 	}
-	words := fmt.Sprintf("source %s; at worst %s", source, clockWords(c.offset, c.uncertainty, c.ahead))
+	words := fmt.Sprintf("source %s; at worst %s", source, ClockWords(c.offset, c.uncertainty, c.ahead))
 	if c.changes > 0 {
 		words += fmt.Sprintf("; the source changed %d times", c.changes)
 	}
 	code := ClockWithin
 	if c.beyond > 0 {
 		code = ClockBeyond
-		words += fmt.Sprintf("; %d events beyond the limit of %v, the first at index %d", c.beyond, time.Duration(c.limit), c.firstAt)
+		words += fmt.Sprintf("; %d events beyond the limit of %v, the first at index %d", c.beyond, span(c.limit), c.firstAt)
 	} else {
-		words += fmt.Sprintf("; the limit is %v", time.Duration(c.limit))
+		words += "; the limit is " + span(c.limit)
 	}
 	return &daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_CLOCK, Actor: clip(name, 2048), Method: ClockMethod,
 		Detail: clip(words, 4096), Count: c.events, FirstNs: c.first, LastNs: c.last, Code: code}

@@ -3,6 +3,7 @@ package detect
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -80,7 +81,12 @@ type Detector struct {
 	crossings   *table[crossingKey, crossing]
 	approvals   *table[uint64, approval]
 	flows       *table[string, flowUse]
+	expected    *table[string, expected]
 	owed        *table[uint64, Owed]
+
+	origin string // the log's
+	since  int64  // log time before which no silence counts
+	due    int64  // no expected producer is silent up to that log time; 0: for ever
 
 	order    []*row[uint64, Owed] // what is owed, oldest first
 	observed map[pair]*observedPair
@@ -99,6 +105,7 @@ type origin struct {
 	producer   *row[string, producer] // nil: there was no room
 	name       string                 // of the producer
 	clockLimit int64                  // nanoseconds; 0: its clock is not judged
+	expected   *row[string, expected] // nil: nobody expects it
 }
 
 // New returns the detector of a log without entries.
@@ -129,7 +136,9 @@ func (d *Detector) Take(e *Entry) error {
 	if e.Map != nil && e.Map.Index != d.mapIndex {
 		d.enter(e)
 	}
+	d.listen(e)
 	d.meet(e)
+	d.hear(e)
 	switch e.Place.Kind {
 	case daybookv1.Kind_KIND_ACCESS:
 		d.access(e)
@@ -192,7 +201,7 @@ func (d *Detector) meet(e *Entry) {
 	if r != nil {
 		f.name = r.key
 	}
-	f.clockLimit = clockLimit(e)
+	f.clockLimit, f.expected = clockLimit(e), d.expected.get(h.Producer)
 	d.meetKey(e)
 }
 
@@ -272,6 +281,8 @@ func Mine(m *daybookv1.Alert) bool {
 		daybookv1.AlertType_ALERT_TYPE_FLOW_UNUSED, daybookv1.AlertType_ALERT_TYPE_CLOCK, daybookv1.AlertType_ALERT_TYPE_ONE_SIDED,
 		daybookv1.AlertType_ALERT_TYPE_SHARED_HOSTING, daybookv1.AlertType_ALERT_TYPE_UNMAPPED:
 		return true
+	case daybookv1.AlertType_ALERT_TYPE_SILENCE:
+		return !strings.HasPrefix(m.Subject, "run ")
 	case daybookv1.AlertType_ALERT_TYPE_OVERFLOW:
 		return len(m.Subject) > len(overflowSubject) && m.Subject[:len(overflowSubject)] == overflowSubject
 	}

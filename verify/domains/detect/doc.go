@@ -29,6 +29,11 @@
 //	CLOCK             a producer whose events tell of a clock offset or uncertainty
 //	                  beyond the limit of its domain, or occur that far in the future;
 //	                  each producer and day, not for backfill
+//	SILENCE           a producer that the map expects, without an entry for longer than
+//	                  its limit: since its newest entry, the map entry since
+//	                  which it has that limit, the run opened entry of the ledger's own
+//	                  newest run or the end of the newest LEDGER_CLOCK alert's period,
+//	                  whichever is last; shown by the log time of any entry, once for each silence
 //	SHARED_HOSTING    two tiers on one hosting account and network, when the map
 //	                  comes into force
 //	APPROVAL_UNUSED   an approval of an actor or flow that is over or was revoked and

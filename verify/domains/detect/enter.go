@@ -24,6 +24,7 @@ func (d *Detector) enter(e *Entry) {
 	d.lastFlow = lastFlow{}
 	d.observe(e.Map)
 	d.enterFlows(e)
+	d.enterExpected(e)
 	d.findShared(e)
 }
 

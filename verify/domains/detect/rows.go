@@ -34,6 +34,7 @@ const (
 	tableCrossings
 	tableApprovals
 	tableFlows
+	tableExpected
 	tableOwed
 	// Not tables: what is too much at one time.
 	tableShared
@@ -44,7 +45,7 @@ const (
 
 // tablePrefixes are the first bytes of the tables' keys.
 var tablePrefixes = [...]byte{tableMeta: 'm', tableCredentials: 'c', tableKeys: 'k', tableProducers: 'p', tableUndeclared: 'u', tableForbidden: 'f',
-	tableUnmapped: 'n', tableRevoked: 'r', tableCrossings: 'x', tableApprovals: 'a', tableFlows: 'w', tableOwed: 'o'}
+	tableUnmapped: 'n', tableRevoked: 'r', tableCrossings: 'x', tableApprovals: 'a', tableFlows: 'w', tableExpected: 's', tableOwed: 'o'}
 
 // overflowSubject begins the subjects of a detector's alerts of OVERFLOW: no
 // domain's id has a colon.
@@ -60,6 +61,7 @@ var overflowWords = map[tableName]string{
 	tableRevoked:         fmt.Sprintf("over %d revoked approvals used on one day: further ones are not told of", MaxSubjects),
 	tableCrossings:       fmt.Sprintf("over %d crossings wait for a report: further ones are not looked at", MaxCrossings),
 	tableApprovals:       fmt.Sprintf("over %d approvals are not over: whether further ones are used is not looked at", MaxApprovals),
+	tableExpected:        fmt.Sprintf("over %d expected producers: silence of further ones is not looked at", MaxExpected),
 	tableShared:          fmt.Sprintf("over %d hosting accounts are shared by two tiers: further ones are not told of", MaxAtClose),
 	tableUnusedApprovals: fmt.Sprintf("over %d approvals ended unused at one close: further ones are not told of", MaxAtClose),
 	tableUnusedFlows:     fmt.Sprintf("over %d flows are unused at one close: further ones are told of at the next closes", MaxAtClose),
@@ -94,6 +96,7 @@ func (d *Detector) makeTables() {
 	d.crossings.pooled = true
 	d.approvals = newTable(tableApprovals, MaxApprovals, encodeApproval, decodeApproval)
 	d.flows = newTable(tableFlows, 1<<16, encodeFlow, decodeFlow)
+	d.expected = newTable(tableExpected, MaxExpected, encodeExpected, decodeExpected)
 	d.owed = newTable(tableOwed, 1<<31-1, encodeOwed, decodeOwed)
 }
 
@@ -103,7 +106,7 @@ func newTable[K comparable, V any](name tableName, limit int, encode func(K, *V)
 }
 
 func (d *Detector) tables() []saver {
-	return []saver{d.credentials, d.keys, d.producers, d.undeclared, d.forbidden, d.unmapped, d.revoked, d.crossings, d.approvals, d.flows, d.owed}
+	return []saver{d.credentials, d.keys, d.producers, d.undeclared, d.forbidden, d.unmapped, d.revoked, d.crossings, d.approvals, d.flows, d.expected, d.owed}
 }
 
 // StateKey is the key of the row that every saved state has.
@@ -174,6 +177,7 @@ func (d *Detector) Loaded(v *domains.Version) error {
 		}
 		return 1
 	})
+	d.due = d.nextDue()
 	if d.mapIndex == 0 {
 		return nil
 	}
@@ -186,16 +190,17 @@ func (d *Detector) Loaded(v *domains.Version) error {
 
 func (d *Detector) meta() []byte {
 	var b encoder
-	for _, v := range []uint64{uint64(d.day), d.mapIndex, uint64(d.told), uint64(d.overflowed), d.seq, d.cuts[0], d.cuts[1]} {
+	for _, v := range []uint64{uint64(d.day), d.mapIndex, uint64(d.told), uint64(d.overflowed), d.seq, d.cuts[0], d.cuts[1], uint64(d.since)} {
 		b.number(v)
 	}
+	b.text(d.origin)
 	return b
 }
 
 func (d *Detector) parseMeta(value []byte) error {
 	in := decoder{b: value}
 	day, mapIndex, told, overflowed, seq := in.number(), in.number(), in.number(), in.number(), in.number()
-	d.cuts = [2]uint64{in.number(), in.number()}
+	d.cuts, d.since, d.origin = [2]uint64{in.number(), in.number()}, int64(in.number()), in.text()
 	if !in.ended() {
 		return errRow
 	}
@@ -248,8 +253,6 @@ func decodeKey(key, value []byte) (k verify.Hash, v producerKey, ok bool) {
 	return hashOf(key), v, len(key) == len(k) && in.ended()
 }
 
-// encodeProducer keys a producer by the SHA-256 of its name, which may be longer
-// than a key.
 func encodeProducer(k string, v *producer) (key, value []byte) {
 	var b encoder
 	b.text(k)
@@ -261,8 +264,13 @@ func encodeProducer(k string, v *producer) (key, value []byte) {
 		b.number(n)
 	}
 	b.text(c.source)
-	sum := sha256.Sum256([]byte(k))
-	return sum[:], b
+	return nameKey(k), b
+}
+
+// nameKey is the key of a name that may be longer than a key: its SHA-256.
+func nameKey(name string) []byte {
+	sum := sha256.Sum256([]byte(name))
+	return sum[:]
 }
 
 func decodeProducer(key, value []byte) (k string, v producer, ok bool) {
@@ -273,7 +281,7 @@ func decodeProducer(key, value []byte) (k string, v producer, ok bool) {
 	c.events, c.beyond, c.first, c.last, c.firstAt = in.number(), in.number(), int64(in.number()), int64(in.number()), in.number()
 	c.changes, c.limit, c.offset, c.uncertainty, c.ahead = in.number(), int64(in.number()), int64(in.number()), in.number(), int64(in.number())
 	c.source = in.text()
-	return k, v, sha256.Sum256([]byte(k)) == hashOf(key) && in.ended()
+	return k, v, string(nameKey(k)) == string(key) && in.ended()
 }
 
 func encodeCrossing(k crossingKey, v *crossing) (key, value []byte) {

@@ -231,12 +231,14 @@ func (w *world) access(r report) uint64 {
 // log appends what is owed, and checks that the detector knows it again.
 func (w *world) log() {
 	w.t.Helper()
-	for _, o := range w.d.Owed() {
-		switch {
-		case o.Alert != nil:
-			w.own(daybookv1.Kind_KIND_ALERT, o.Alert)
-		default:
-			w.own(daybookv1.Kind_KIND_ACTIVITY, o.Activity)
+	for range 2 { // an entry may show that somebody is silent
+		for _, o := range w.d.Owed() {
+			switch {
+			case o.Alert != nil:
+				w.own(daybookv1.Kind_KIND_ALERT, o.Alert)
+			default:
+				w.own(daybookv1.Kind_KIND_ACTIVITY, o.Activity)
+			}
 		}
 	}
 	if n := len(w.d.Owed()); n != 0 {
