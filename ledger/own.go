@@ -79,6 +79,19 @@ func (l *Ledger) clockRight(now int64) *daybookv1.Alert {
 		PeriodStartNs: head.TimeNS, PeriodEndNs: max(now, head.TimeNS+1), Entries: []uint64{head.Size}, Detail: was}
 }
 
+// placeFault places the alert of a fault of the clock, nil where there was none,
+// first in the cohort: whoever reads the entries knows then that what they lack is
+// no producer's silence.
+func (q *sequencer) placeFault(fault *daybookv1.Alert) {
+	if fault == nil {
+		return
+	}
+	q.excuse(q.cohort.time)
+	if q.refusal(nil) == nil {
+		q.placeNow(fault)
+	}
+}
+
 // appendOwn places an entry of the ledger's own. Its run begins with the first
 // one after each open.
 func (q *sequencer) appendOwn(w *work) error {

@@ -83,25 +83,19 @@ func (q *sequencer) loop() {
 	}
 }
 
-// begin starts the next cohort. The alert of a fault of the clock comes first in
-// it, so that whoever reads the entries knows that it is no producer's silence.
+// begin starts the next cohort.
 func (q *sequencer) begin() error {
 	now, err := q.time.next()
 	if err != nil {
 		return err
 	}
 	fault := q.l.clockRight(now)
-	if fault != nil {
-		q.excuse(now)
-	}
 	if saved := q.l.saved.Load(); saved != q.forgot {
 		q.state.forget(saved)
 		q.forgot = saved
 	}
 	q.cohort = newCohort(q.head.Size, now)
-	if fault != nil && q.refusal(nil) == nil {
-		q.placeNow(fault)
-	}
+	q.placeFault(fault)
 	return nil
 }
 

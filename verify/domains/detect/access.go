@@ -208,7 +208,7 @@ type crossingKey struct {
 // A crossing is one that not all expected sides have reported equally often.
 type crossing struct {
 	first   uint64 // index of its first report
-	time    int64  // log time of that
+	time    int64  // when it occurred, by its first report
 	want    uint8  // bit n: side n is expected; 0: not known, for it was only denied
 	reports [5]uint8
 }
@@ -281,7 +281,7 @@ func (d *Detector) report(e *Entry) {
 			d.overflow(e, tableCrossings)
 			return
 		}
-		r.v = crossing{first: e.Place.Index, time: e.Head.LogTimeNS}
+		r.v = crossing{first: e.Place.Index, time: occurred(e)}
 		p.open++
 	}
 	r.v.want |= want
@@ -293,6 +293,15 @@ func (d *Detector) report(e *Entry) {
 		p.open--
 		d.crossings.drop(r)
 	}
+}
+
+// occurred is when the other reports of a crossing begin to be waited for: when it
+// occurred, but not after its log time, which is that of a backfill.
+func occurred(e *Entry) int64 {
+	if e.Head.Provenance == daybookv1.Provenance_PROVENANCE_BACKFILL {
+		return e.Head.LogTimeNS
+	}
+	return min(e.Event.OccurredAtNS, e.Head.LogTimeNS)
 }
 
 // complete tells whether all expected sides have reported equally often.

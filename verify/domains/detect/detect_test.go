@@ -206,11 +206,15 @@ func TestDetectors(t *testing.T) {
 			w.now += 299 * second
 			w.close()
 			seen("young", source)
+			old := report{from: "web", to: "db", operation: "read", correlates: "old", side: source, ahead: -3600 * second}
+			w.access(old)
+			old.correlates, old.provenance = "older", daybookv1.Provenance_PROVENANCE_BACKFILL
+			w.access(old)
 			w.now += 2 * second
 			w.close()
 			w.now += day
 			w.close()
-		}, []string{"ONE_SIDED crossings web -> db web>db [15 16]", "ONE_SIDED crossings web -> db web>db [23]"}},
+		}, []string{"ONE_SIDED crossings web -> db web>db [15 16 24]", "ONE_SIDED crossings web -> db web>db [23 25]"}},
 
 		{"shared hosting", func(w *world) {
 			m := firm()

@@ -44,11 +44,12 @@
 //	                  pair and close
 //
 // The last three are judged when a close is met, over the entries before it: an
-// approval once it is over for [Lateness], and a crossing that long after its
-// first report; younger ones wait for the next close. A crossing is known by its
-// correlation id and pair. A report of a side that its flow does not expect is
-// none; reports of one side are counted, so that a crossing is complete when all
-// expected sides have reported equally often.
+// approval once it is over for [Lateness], and a crossing that long after it
+// occurred by its first report, of a backfill after the log time of that; younger
+// ones wait for the next close. A crossing is known by its correlation id and
+// pair. A report of a side that its flow does not expect is none; reports of one
+// side are counted, so that a crossing is complete when all expected sides have
+// reported equally often.
 //
 // At each close the log also owes, for each producer whose events told of a clock
 // since the close before, an activity entry with the clock's source, its worst
