@@ -65,7 +65,7 @@ func (f *follower) adoptOne(a *adoption, index uint64, leaf verify.Hash) error {
 		return err
 	}
 	f.replay.grounds = e.grounds
-	if err := f.replay.detecting.take(f.replay, &a.entry, e.event, index); err != nil {
+	if err := f.replay.detecting.take(f.replay, &a.entry, e.event); err != nil {
 		return err
 	}
 	return f.addIndex(index, &a.entry, e.event)

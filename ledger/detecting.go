@@ -42,7 +42,7 @@ func newDetecting() *detecting {
 }
 
 // take takes the entry that the replay has applied.
-func (d *detecting) take(p *replay, e *verify.Entry, ev *verify.EventFields, index uint64) error {
+func (d *detecting) take(p *replay, e *verify.Entry, ev *verify.EventFields) error {
 	d.entry = detect.Entry{Head: &e.Head, Place: &e.Place, Body: e.Body, Event: ev, Map: p.judge.InForce()}
 	if e.Place.Kind == daybookv1.Kind_KIND_ACCESS {
 		d.entry.Grounds = p.grounds

@@ -121,7 +121,7 @@ func (p *replay) step(index uint64) error {
 		}
 	}
 	if p.detecting != nil {
-		return p.detecting.take(p, &p.entry, &p.event, index)
+		return p.detecting.take(p, &p.entry, &p.event)
 	}
 	return nil
 }
