@@ -16,14 +16,15 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/daybook-ledger/daybook/ledger"
-	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/token"
 )
 
 // authInfo is the identity of a connection.
 type authInfo struct {
 	credentials.TLSInfo
-	connection *connection
+	connection *connection // nil: no certificate was sent
 }
 
 // A connection is the chain that a peer presented, and what it is worth. That is
@@ -60,6 +61,8 @@ type mutualTLS struct {
 	trust *identity.Trust
 	now   func() time.Time
 	seen  func(identity.Peer) // told of each peer that is accepted
+	// optional lets in who has no certificate: each call then needs a token.
+	optional bool
 }
 
 // ServerHandshake implements credentials.TransportCredentials. It passes also a
@@ -73,6 +76,9 @@ func (c mutualTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo
 	if !ok {
 		conn.Close()
 		return nil, nil, fmt.Errorf("handshake gave %T", info)
+	}
+	if c.optional && len(tlsInfo.State.PeerCertificates) == 0 {
+		return conn, authInfo{TLSInfo: tlsInfo}, nil
 	}
 	at := &connection{trust: c.trust, chain: tlsInfo.State.PeerCertificates}
 	id, err := at.peer(c.now())
@@ -102,15 +108,15 @@ type admission struct {
 type admissionKey struct{}
 
 // admit lets a call through the gate, or records why not. The context it returns
-// knows the peer.
-func (i *interceptor) admit(ctx context.Context, method string) (context.Context, identity.Peer, error) {
-	id, err := i.gate.admit(ctx)
+// knows the caller.
+func (i *interceptor) admit(ctx context.Context, rule access.Rule, method string) (context.Context, *caller, error) {
+	c, err := i.gate.admit(ctx, rule, method)
 	if err != nil {
-		i.record(id, method, err)
-		return ctx, id, err
+		i.record(c, method, err)
+		return ctx, c, err
 	}
-	ctx = context.WithValue(ctx, peerKey{}, id)
-	return context.WithValue(ctx, admissionKey{}, admission{i, method}), id, nil
+	ctx = context.WithValue(ctx, callerKey{}, c)
+	return context.WithValue(ctx, admissionKey{}, admission{i, method}), c, nil
 }
 
 // admissionOf returns the admission of a call, to ask it again.
@@ -125,57 +131,52 @@ func admissionOf(ctx context.Context) admission {
 // again is asked before each batch of a stream: the certificate may have ended or
 // been revoked since, and another map may be in force.
 func (a admission) again(ctx context.Context) error {
-	id, err := a.interceptor.gate.admit(ctx)
+	c, err := a.interceptor.gate.again(ctx, callerOf(ctx).rule, a.method)
 	if err != nil {
-		a.interceptor.record(id, a.method, err)
+		a.interceptor.record(c, a.method, err)
 	}
 	return err
 }
 
 // record has a refusal written down, where the reason lies in who asks. What
 // nobody could be named for is counted in the metrics alone.
-func (i *interceptor) record(id identity.Peer, method string, err error) {
+func (i *interceptor) record(c *caller, method string, err error) {
+	if r, ok := refusalBy(i.listener, c, method, err); ok {
+		i.note(r)
+	}
+}
+
+// refusalBy says whom a listener refused what; false where nobody can be named.
+func refusalBy(listener string, c *caller, method string, err error) (ledger.Refusal, bool) {
+	if c == nil {
+		return ledger.Refusal{}, false
+	}
 	reason := reasonOf(err)
-	r := ledger.Refusal{Actor: id.ID, Authentication: "mtls", Listener: i.listener, Method: method, Code: reason, Detail: err.Error()}
+	r := ledger.Refusal{Actor: c.person.ID, Authentication: c.person.Authentication, Listener: listener, Method: method, Code: reason, Detail: err.Error()}
 	var refused *identity.RefusedError
+	var bad *token.RefusedError
 	switch {
 	case errors.As(err, &refused):
 		if r.Actor = refused.ID; !refused.Authenticated {
 			r.Actor, r.Authentication = "", "" // the name is a claim: it stands in the detail
 		}
-		if refused.ID == "" {
-			return
-		}
-	case reason != ReasonNotAllowed && reason != ReasonWrongListener:
-		return
+		return r, refused.ID != ""
+	case errors.As(err, &bad):
+		return r, bad.Person != nil
 	}
-	i.note(r)
-}
-
-// listenerOf names the listener that offers a service.
-func listenerOf(service string) string {
-	switch service {
-	case apiv1.IngestService_ServiceDesc.ServiceName:
-		return "ingest"
-	case apiv1.QueryService_ServiceDesc.ServiceName:
-		return "query"
-	case apiv1.AdminService_ServiceDesc.ServiceName:
-		return "admin"
-	}
-	return ""
+	return r, reason == ReasonNotAllowed || reason == ReasonWrongListener
 }
 
 // unknownMethod answers calls of methods that the listener does not offer.
 func (i *interceptor) unknownMethod(_ any, ss grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(ss)
-	parts := strings.Split(method, "/")
-	other := listenerOf(parts[min(1, len(parts)-1)])
-	if other == "" || other == i.listener {
+	rule, ok := access.RuleOf(method)
+	if !ok || rule.On(i.listener) {
 		return &requestError{codes.Unimplemented, ReasonBadRequest, "there is no method " + method}
 	}
 	err := &requestError{codes.Unimplemented, ReasonWrongListener,
-		"listener " + i.listener + " does not offer " + method + ": listener " + other + " does, to those who are let in there"}
-	i.record(peerOf(ss.Context()), method, err)
+		"listener " + i.listener + " does not offer " + method + ": listener " + rule.Listeners[0] + " does, to those who are let in there"}
+	i.record(callerOf(ss.Context()), method, err)
 	return err
 }
 

@@ -21,6 +21,7 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/token"
 )
 
 // ErrorDomain is the domain of every google.rpc.ErrorInfo of this server.
@@ -29,31 +30,33 @@ const ErrorDomain = "daybook"
 // The stable reasons of errors, in google.rpc.ErrorInfo. Scripts and clients
 // branch on these, never on the text.
 const (
-	ReasonEventRefused    = "EVENT_REFUSED"    // RefusalDetail names number, field and limit
-	ReasonOutOfOrder      = "OUT_OF_ORDER"     // RefusalDetail.expected_number
-	ReasonNumberConflict  = "NUMBER_CONFLICT"  // open a new run
-	ReasonEpochOver       = "EPOCH_OVER"       // another life of the producer has the run: RefusalDetail.current_epoch
-	ReasonNoRun           = "NO_RUN"           // open the run
-	ReasonRunEnded        = "RUN_ENDED"        // open a new run
-	ReasonShut            = "SHUT"             // the log reads but does not append
-	ReasonClock           = "CLOCK"            // as SHUT, until the clock is right
-	ReasonBusy            = "BUSY"             // RetryInfo says when to try again
-	ReasonDiskLow         = "DISK_LOW"         // as BUSY, until the log's disk has room: reads go on
-	ReasonDiskRead        = "DISK_READ"        // the log's disk failed a read; another may succeed
-	ReasonBatchTooLarge   = "BATCH_TOO_LARGE"  // split it
-	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN"  // resend the same run and numbers
-	ReasonFork            = "FORK"             // two histories under one key: keep the evidence
-	ReasonNotFound        = "NOT_FOUND"        // no such entry or size
-	ReasonBadRequest      = "BAD_REQUEST"      // a field of the request is wrong
-	ReasonPageToken       = "BAD_PAGE_TOKEN"   // start the list again
-	ReasonTooBroad        = "TOO_BROAD"        // give more of the prefix
-	ReasonAnswerTooLarge  = "ANSWER_TOO_LARGE" // ask for less at once
-	ReasonNotAllowed      = "NOT_ALLOWED"      // the identity may not use this listener
-	ReasonUnauthenticated = "UNAUTHENTICATED"  // no identity
-	ReasonWrongListener   = "WRONG_LISTENER"   // another listener offers the method
-	ReasonStopping        = "STOPPING"         // the server stops: resend what is unanswered
-	ReasonFault           = "INTEGRITY_FAULT"  // stored bytes do not give what was committed
-	ReasonInternal        = "INTERNAL"         // metadata.incident is the id in the server's log
+	ReasonEventRefused    = "EVENT_REFUSED"      // RefusalDetail names number, field and limit
+	ReasonOutOfOrder      = "OUT_OF_ORDER"       // RefusalDetail.expected_number
+	ReasonNumberConflict  = "NUMBER_CONFLICT"    // open a new run
+	ReasonEpochOver       = "EPOCH_OVER"         // another life of the producer has the run: RefusalDetail.current_epoch
+	ReasonNoRun           = "NO_RUN"             // open the run
+	ReasonRunEnded        = "RUN_ENDED"          // open a new run
+	ReasonShut            = "SHUT"               // the log reads but does not append
+	ReasonClock           = "CLOCK"              // as SHUT, until the clock is right
+	ReasonBusy            = "BUSY"               // RetryInfo says when to try again
+	ReasonDiskLow         = "DISK_LOW"           // as BUSY, until the log's disk has room: reads go on
+	ReasonDiskRead        = "DISK_READ"          // the log's disk failed a read; another may succeed
+	ReasonBatchTooLarge   = "BATCH_TOO_LARGE"    // split it
+	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN"    // resend the same run and numbers
+	ReasonFork            = "FORK"               // two histories under one key: keep the evidence
+	ReasonNotFound        = "NOT_FOUND"          // no such entry or size
+	ReasonBadRequest      = "BAD_REQUEST"        // a field of the request is wrong
+	ReasonPageToken       = "BAD_PAGE_TOKEN"     // start the list again
+	ReasonTooBroad        = "TOO_BROAD"          // give more of the prefix
+	ReasonAnswerTooLarge  = "ANSWER_TOO_LARGE"   // ask for less at once
+	ReasonNotAllowed      = "NOT_ALLOWED"        // the identity may not use this listener
+	ReasonUnauthenticated = "UNAUTHENTICATED"    // no identity
+	ReasonWrongListener   = "WRONG_LISTENER"     // another listener offers the method
+	ReasonIssuer          = "ISSUER_UNREACHABLE" // RetryInfo says when to try again
+	ReasonRate            = "RATE_LIMITED"       // RetryInfo says when to try again
+	ReasonStopping        = "STOPPING"           // the server stops: resend what is unanswered
+	ReasonFault           = "INTEGRITY_FAULT"    // stored bytes do not give what was committed
+	ReasonInternal        = "INTERNAL"           // metadata.incident is the id in the server's log
 )
 
 // The reasons why a certificate is not accepted.
@@ -148,7 +151,27 @@ func refusalOf(err error) (refusal, bool) {
 	case errors.Is(err, context.Canceled):
 		return refuse(codes.Canceled, ReasonOutcomeUnknown), true
 	}
+	if r, ok := refusalOfPerson(err); ok {
+		return r, true
+	}
 	return refusalOfRead(err)
+}
+
+// refusalOfPerson is the part of the table about who calls, and how often. The
+// reasons of a refused token are package token's.
+func refusalOfPerson(err error) (refusal, bool) {
+	var refused *token.RefusedError
+	var away *token.UnavailableError
+	var often *limitError
+	switch {
+	case errors.As(err, &refused):
+		return refuse(codes.Unauthenticated, refused.Reason), true
+	case errors.As(err, &away):
+		return refuse(codes.Unavailable, ReasonIssuer, retryInfo(away.RetryAfter)), true
+	case errors.As(err, &often):
+		return refuse(codes.ResourceExhausted, ReasonRate, retryInfo(often.RetryAfter)), true
+	}
+	return refusal{}, false
 }
 
 // refusalOfRead is the part of the table that only reads need.

@@ -25,9 +25,10 @@ type governance struct {
 	log *ledger.Ledger
 }
 
-// personOf returns the peer as the ledger knows a person.
+// personOf returns the caller as the ledger knows a person.
 func personOf(ctx context.Context) ledger.Person {
-	return ledger.Person{ID: peerOf(ctx).ID, Authentication: "mtls"}
+	p := callerOf(ctx).person
+	return ledger.Person{ID: p.ID, Authentication: p.Authentication}
 }
 
 // ProposeDomainMap implements GovernanceService.

@@ -13,13 +13,12 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
-	"github.com/daybook-ledger/daybook/server/identity"
 )
 
 // Limits of a connection.
 const (
-	maxMessage       = 4 << 20  // an append has at most 3 MiB of bodies
-	maxMapMessage    = 16 << 20 // where people propose domain maps
+	maxMessage       = 4 << 20  // an answer has at most 4 MiB less a bit
+	maxMapMessage    = 16 << 20 // a domain map, proposed or shown
 	streamFlow       = 4 << 20  // HTTP/2 window of one stream
 	connectionFlow   = 16 << 20
 	socketBuffer     = 64 << 10
@@ -29,12 +28,9 @@ const (
 )
 
 // newGRPC makes a gRPC server with the interceptors of a listener.
-func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.TransportCredentials) *grpc.Server {
-	largest := maxMessage
-	if name == "query" || name == "query_http" {
-		largest = maxMapMessage
-	}
-	i := &interceptor{listener: name, gate: gate{allow, s.o.Trust, s.issuers.get, s.o.Now}, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal}
+func (s *Server) newGRPC(name string, creds credentials.TransportCredentials) *grpc.Server {
+	limits := s.o.Config.Listeners.Of(name)
+	i := &interceptor{listener: name, gate: s.gates[name], deadline: limits.Deadline, journal: s.journal, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal}
 	return grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.UnaryInterceptor(i.unary),
@@ -42,7 +38,7 @@ func (s *Server) newGRPC(name string, allow identity.Allow, creds credentials.Tr
 		grpc.UnknownServiceHandler(i.unknownMethod),
 		grpc.ForceServerCodecV2(newCodec()),
 		experimental.BufferPool(buffers),
-		grpc.MaxRecvMsgSize(largest),
+		grpc.MaxRecvMsgSize(limits.MaxMessageBytes),
 		grpc.InitialWindowSize(streamFlow),
 		grpc.InitialConnWindowSize(connectionFlow),
 		grpc.ReadBufferSize(socketBuffer),

@@ -9,17 +9,21 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/daybook-ledger/daybook/ledger"
-	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/access"
 )
 
-// interceptor stands before every method of one listener: identity, panics,
-// errors, metrics. Successes are counted, not logged.
+// interceptor stands before every method of one listener: identity, roles, rates,
+// panics, errors, metrics, and the record of what people did. Successes are
+// counted, not logged.
 type interceptor struct {
 	listener string
-	gate     gate
+	gate     *gate
+	deadline time.Duration // of a unary call; negative: none
+	journal  *journal
 	log      *slog.Logger
 	metrics  *Metrics
 	note     func(ledger.Refusal) // has a refusal written down
@@ -35,52 +39,67 @@ func (i *interceptor) recovered(err *error) {
 	}
 }
 
-// open lets a call through without an allow list: health is for everybody whose
-// certificate is accepted.
-func (i *interceptor) open(ctx context.Context, service any) bool {
-	if _, ok := service.(grpc_health_v1.HealthServer); !ok {
-		return false
+// probe tells health from the methods that are measured.
+func probe(service any) bool {
+	_, ok := service.(grpc_health_v1.HealthServer)
+	return ok
+}
+
+// ruleOf returns the rule of a method on this listener. What the listener does not
+// offer, whoever was authenticated may hear.
+func (i *interceptor) ruleOf(service any, method string) access.Rule {
+	if rule, ok := access.RuleOf(method); ok && service != nil {
+		return rule
 	}
-	id, err := i.gate.authenticate(ctx)
-	return err == nil && id.Valid(i.gate.now()) == nil
+	return access.Rule{Roles: access.Anyone, Listeners: []string{i.listener}}
 }
 
 // unary is a grpc.UnaryServerInterceptor.
 func (i *interceptor) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if i.open(ctx, info.Server) {
-		return handler(ctx, req)
-	}
 	start := time.Now()
-	resp, err := i.call(ctx, req, info.FullMethod, handler)
-	i.metrics.observe(i.listener, info.FullMethod, time.Since(start), err)
+	resp, err := i.call(ctx, req, i.ruleOf(info.Server, info.FullMethod), info.FullMethod, handler)
+	if !probe(info.Server) || err != nil {
+		i.metrics.observe(i.listener, info.FullMethod, time.Since(start), err)
+	}
 	if err != nil {
 		return nil, i.fail(ctx, info.FullMethod, err)
 	}
 	return resp, nil
 }
 
-func (i *interceptor) call(ctx context.Context, req any, method string, handler grpc.UnaryHandler) (resp any, err error) {
+func (i *interceptor) call(ctx context.Context, req any, rule access.Rule, method string, handler grpc.UnaryHandler) (resp any, err error) {
 	defer i.recovered(&err)
-	ctx, _, err = i.admit(ctx, method)
+	ctx, c, err := i.admit(ctx, rule, method)
 	if err != nil {
 		return nil, err
 	}
-	return handler(ctx, req)
+	if i.deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, i.deadline)
+		defer cancel()
+	}
+	resp, err = handler(ctx, req)
+	if isForbidden(err) {
+		i.record(c, method, err)
+	}
+	if err := i.journal.answered(ctx, i.listener, c, method, req, resp, err); err != nil {
+		return nil, err
+	}
+	return resp, err
 }
 
 // stream is a grpc.StreamServerInterceptor. The stream's context ends when the
-// peer's certificate does.
+// caller's credential or grant does.
 func (i *interceptor) stream(service any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	if i.open(ss.Context(), service) {
-		return handler(service, ss)
-	}
 	start := time.Now()
 	err := i.callStream(service, ss, info.FullMethod, handler)
 	method := info.FullMethod
 	if service == nil {
 		method = "unknown" // anybody may make up names
 	}
-	i.metrics.observe(i.listener, method, time.Since(start), err)
+	if !probe(service) {
+		i.metrics.observe(i.listener, method, time.Since(start), err)
+	}
 	if err != nil {
 		return i.fail(ss.Context(), info.FullMethod, err)
 	}
@@ -89,15 +108,21 @@ func (i *interceptor) stream(service any, ss grpc.ServerStream, info *grpc.Strea
 
 func (i *interceptor) callStream(service any, ss grpc.ServerStream, method string, handler grpc.StreamHandler) (err error) {
 	defer i.recovered(&err)
-	admitted, id, err := i.admit(ss.Context(), method)
+	admitted, c, err := i.admit(ss.Context(), i.ruleOf(service, method), method)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithDeadlineCause(admitted, id.NotAfter, id.Valid(id.NotAfter.Add(1)))
+	if c.rule.Read { // its answer begins before its request is known to end
+		if err := i.journal.answered(admitted, i.listener, c, method, nil, nil, nil); err != nil {
+			return err
+		}
+	}
+	end := c.ends()
+	ctx, cancel := context.WithDeadlineCause(admitted, c.until, end)
 	defer cancel()
 	err = handler(service, streamContext{ss, ctx})
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, identity.ErrExpired) {
-		return cause
+	if err != nil && context.Cause(ctx) == end {
+		return end
 	}
 	return err
 }
@@ -108,4 +133,19 @@ func (i *interceptor) fail(ctx context.Context, method string, err error) error 
 	st := statusOf(ctx, i.log, method, err)
 	i.log.DebugContext(ctx, "refused", "listener", i.listener, "method", method, "code", st.Code().String(), "error", err)
 	return st.Err()
+}
+
+// isNotFound tells whether an answer was that there is nothing, which is an answer.
+func isNotFound(err error) bool {
+	r, ok := refusalOf(err)
+	return ok && r.code == codes.NotFound
+}
+
+// isForbidden tells whether a call was refused for who made it.
+func isForbidden(err error) bool {
+	if err == nil {
+		return false
+	}
+	r, ok := refusalOf(err)
+	return ok && r.code == codes.PermissionDenied
 }

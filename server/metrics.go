@@ -26,6 +26,7 @@ type Metrics struct {
 	bytes    prometheus.Counter
 	streams  prometheus.Gauge
 	reloads  *prometheus.CounterVec // by what and outcome
+	people   *peopleMetrics
 }
 
 // NewMetrics returns the metrics of a program of this version.
@@ -69,6 +70,7 @@ func NewMetrics(version string) *Metrics {
 	build.Set(1)
 	m.registry.MustRegister(m.calls, m.refusals, m.batches, m.events, m.commits, m.size, m.bytes, m.streams, m.reloads, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.people = newPeopleMetrics(m.registry)
 	return m
 }
 

@@ -11,16 +11,16 @@ import (
 )
 
 // operationsHandler serves what keeps a server running: metrics and health.
-func (s *Server) operationsHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.o.Metrics.registry, promhttp.HandlerOpts{
+func (s *Server) operationsHandler() (http.Handler, error) {
+	metrics := promhttp.HandlerFor(s.o.Metrics.registry, promhttp.HandlerOpts{
 		ErrorLog: quietLog(s.o.Logger, "operations"), MaxRequestsInFlight: 4,
-	}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, "ok\n")
 	})
-	mux.HandleFunc("GET /readyz", s.readyz)
-	return plainHeaders(mux)
+	mux, err := s.pages("operations", map[string]http.HandlerFunc{
+		"GET /metrics": metrics.ServeHTTP,
+		"GET /healthz": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") },
+		"GET /readyz":  s.readyz,
+	})
+	return plainHeaders(mux), err
 }
 
 // readyz answers 200 while the log appends, else 503 and why not. An old entry
@@ -45,19 +45,20 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 // publicHandler serves the newest checkpoint, which says nothing about an entry.
-func (s *Server) publicHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, _ *http.Request) {
-		note := s.o.Log.Head().Checkpoint
-		if note == nil {
-			_, reason := s.o.Log.Ready()
-			http.Error(w, "the log is shut: "+reason, http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Write(note)
+func (s *Server) publicHandler() (http.Handler, error) {
+	mux, err := s.pages("public", map[string]http.HandlerFunc{
+		"GET /checkpoint": func(w http.ResponseWriter, _ *http.Request) {
+			note := s.o.Log.Head().Checkpoint
+			if note == nil {
+				_, reason := s.o.Log.Ready()
+				http.Error(w, "the log is shut: "+reason, http.StatusServiceUnavailable)
+				return
+			}
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.Write(note)
+		},
 	})
-	return plainHeaders(mux)
+	return plainHeaders(mux), err
 }
 
 // quietLog passes what net/http has to say, such as failed handshakes, to the

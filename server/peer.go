@@ -5,22 +5,25 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"time"
+	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 
 	"github.com/daybook-ledger/daybook/ledger"
-	"github.com/daybook-ledger/daybook/server/identity"
 )
 
-// forwardedKey carries the certificates of a REST client, leaf first, to the
-// query service. It is believed on the in-process connection alone, which no other
-// process can reach; every other listener ignores it.
-const forwardedKey = "daybook-forwarded-certificate-bin"
+// What is forwarded of a REST client to the services: its certificates, leaf first,
+// its authorization headers and its address. It is believed on the in-process
+// connection alone, which no other process can reach; every other listener ignores
+// it.
+const (
+	forwardedKey        = "daybook-forwarded-certificate-bin"
+	forwardedTokenKey   = "daybook-forwarded-authorization-bin"
+	forwardedAddressKey = "daybook-forwarded-address"
+)
 
 // inProcess is the AuthInfo of the in-process connection.
 type inProcess struct{ credentials.CommonAuthInfo }
@@ -57,78 +60,61 @@ func (c inProcessCredentials) Clone() credentials.TransportCredentials { return 
 func (inProcessCredentials) OverrideServerName(string) error { return nil }
 
 // forwardIdentity is what the REST handler attaches to a call: the certificates
-// whose key its own TLS connection has seen.
+// whose key its own TLS connection has seen, and the tokens to be checked.
 func forwardIdentity(_ context.Context, r *http.Request) metadata.MD {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return nil
+	md := metadata.Pairs(forwardedAddressKey, hostOf(r.RemoteAddr))
+	if r.TLS != nil {
+		for _, c := range r.TLS.PeerCertificates {
+			md.Append(forwardedKey, string(c.Raw))
+		}
 	}
-	md := metadata.MD{}
-	for _, c := range r.TLS.PeerCertificates {
-		md.Append(forwardedKey, string(c.Raw))
-	}
+	md.Append(forwardedTokenKey, r.Header.Values("Authorization")...)
 	return md
 }
 
-// authenticate returns the peer of a call, whose credential may not be valid now.
-func (g gate) authenticate(ctx context.Context) (identity.Peer, error) {
+// credentialOf returns what a call came with.
+func (g *gate) credentialOf(ctx context.Context) (credential, error) {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
-		return identity.Peer{}, errors.New("no peer")
+		return credential{}, errors.New("no peer")
 	}
 	switch info := p.AuthInfo.(type) {
 	case authInfo:
-		return info.connection.peer(g.now())
-	case inProcess:
-		md, _ := metadata.FromIncomingContext(ctx)
-		chain, err := chainOf(md.Get(forwardedKey))
-		if err != nil {
-			return identity.Peer{}, err
+		c := credential{tokens: metadata.ValueFromIncomingContext(ctx, "authorization"), address: hostOf(p.Addr.String())}
+		if info.connection == nil {
+			return c, nil
 		}
-		return g.trust.Identify(chain, g.now())
+		var err error
+		c.peer, err = info.connection.peer(g.now())
+		return c, err
+	case inProcess:
+		return g.forwardedCredential(ctx)
 	}
-	return identity.Peer{}, errors.New("connection without an identity")
+	return credential{}, errors.New("connection without an identity")
 }
 
-// gate lets calls of one listener through: authenticated, still valid, by a CA
-// that the map in force lists, allowed.
-type gate struct {
-	allow   identity.Allow
-	trust   *identity.Trust
-	issuers func() *identity.Issuers // of the map in force
-	now     func() time.Time
-}
-
-func (g gate) admit(ctx context.Context) (identity.Peer, error) {
-	id, err := g.authenticate(ctx)
-	if err == nil {
-		err = id.Valid(g.now())
+// forwardedCredential is what the REST handler attached.
+func (g *gate) forwardedCredential(ctx context.Context) (credential, error) {
+	c := credential{tokens: metadata.ValueFromIncomingContext(ctx, forwardedTokenKey),
+		address: strings.Join(metadata.ValueFromIncomingContext(ctx, forwardedAddressKey), " ")}
+	forwarded := metadata.ValueFromIncomingContext(ctx, forwardedKey)
+	if len(forwarded) == 0 {
+		return c, nil
 	}
-	if err == nil {
-		err = g.issuers().Check(&id)
-	}
-	var refused *identity.RefusedError
-	if errors.As(err, &refused) {
-		return id, refused
-	}
+	chain, err := chainOf(forwarded)
 	if err != nil {
-		return id, &requestError{codes.Unauthenticated, ReasonUnauthenticated, "no client identity: " + err.Error()}
+		return c, err
 	}
-	if !g.allow.Includes(id.ID) {
-		return id, &requestError{codes.PermissionDenied, ReasonNotAllowed,
-			id.ID + " may not use this listener: its operator lists who may under `access` in the configuration"}
-	}
-	return id, nil
+	c.peer, err = g.trust.Identify(chain, g.now())
+	return c, err
 }
 
-type peerKey struct{}
-
-// peerOf returns the peer that the interceptors let through.
-func peerOf(ctx context.Context) identity.Peer {
-	id, ok := ctx.Value(peerKey{}).(identity.Peer)
-	if !ok {
-		panic("server: handler called past its interceptors")
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
 	}
-	return id
+	return address
 }
 
 // producerOf returns the peer as the ledger knows it.

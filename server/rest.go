@@ -50,10 +50,14 @@ func (p *inProcessQuery) close() {
 // newInProcess connects REST to the query service through the interceptors.
 func (s *Server) newInProcess() (*inProcessQuery, error) {
 	p := &inProcessQuery{listener: bufconn.Listen(pipeBuffer)}
-	p.server = s.newGRPC("query_http", s.o.Config.Access.Query, inProcessCredentials{})
+	p.server = s.newGRPC("query_http", inProcessCredentials{})
 	apiv1.RegisterQueryServiceServer(p.server, &query{log: s.o.Log})
 	apiv1.RegisterGovernanceServiceServer(p.server, &governance{log: s.o.Log})
-	var err error
+	err := checkRules("query_http", p.server)
+	if err != nil {
+		p.server.Stop()
+		return nil, err
+	}
 	p.conn, err = grpc.NewClient("passthrough:///in-process",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(inProcessCredentials{}),
@@ -84,13 +88,17 @@ func (s *Server) newREST() (http.Handler, error) {
 		gatewayv1.RegisterGovernanceServiceHandler(context.Background(), mux, s.gateway.conn)); err != nil {
 		return nil, fmt.Errorf("registering REST: %w", err)
 	}
-	root := http.NewServeMux()
-	root.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.Write(gateway.OpenAPI)
+	root, err := s.pages("query_http", map[string]http.HandlerFunc{
+		"GET /openapi.json": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Write(gateway.OpenAPI)
+		},
 	})
+	if err != nil {
+		return nil, err
+	}
 	root.Handle("/", mux)
-	return boundedBody(plainHeaders(wholeEventIDs(root))), nil
+	return boundedBody(plainHeaders(identified(wholeEventIDs(root)))), nil
 }
 
 // boundedBody bounds the bodies of requests: a domain map is larger than others.
@@ -136,12 +144,17 @@ func (s *Server) addHTTP(name, address string, got *string, handler http.Handler
 	if err != nil {
 		return err
 	}
+	limits := s.o.Config.Listeners.Of(name)
+	answer := requestTimeout
+	if limits.Deadline > 0 {
+		answer = limits.Deadline + headerTimeout
+	}
 	s.http = append(s.http, httpListener{name, &http.Server{
-		Handler:           handler,
+		Handler:           http.MaxBytesHandler(handler, int64(limits.MaxMessageBytes)),
 		TLSConfig:         config,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      requestTimeout,
+		WriteTimeout:      answer,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaders,
 		ErrorLog:          quietLog(s.o.Logger, name),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,8 +18,11 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/token"
 )
 
 // CertificateNames are the listeners that need a certificate: the keys of
@@ -43,6 +47,14 @@ type Options struct {
 	// MapInForce returns the version of the domain map that is in force; an answer of
 	// nil: none is. nil: the log's.
 	MapInForce func() DomainMap
+	// Tokens checks people's tokens; nil: certificates alone are accepted.
+	Tokens *token.Verifier
+	// Record appends what people did and returns once it is durable; nil: nothing is
+	// recorded.
+	Record func(context.Context, *daybookv1.Activity) (uint64, error)
+	// Approvals finds approvals for what two people must agree on; nil: no examiner's
+	// grant takes effect.
+	Approvals access.Approvals
 }
 
 // validate reports every fault.
@@ -105,6 +117,8 @@ type Server struct {
 	grpc      []grpcListener
 	http      []httpListener
 	gateway   *inProcessQuery
+	gates     map[string]*gate // by listener
+	journal   *journal
 }
 
 type grpcListener struct {
@@ -126,7 +140,11 @@ func Listen(o Options) (*Server, error) {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
 	s := &Server{o: o, stopping: make(chan struct{}), streams: newStreamLimit(), health: health.NewServer(),
-		issuers: issuers{inForce: o.MapInForce}, expiry: newExpiry(o.Now, o.Log.Raise)}
+		issuers: issuers{inForce: o.MapInForce}, expiry: newExpiry(o.Now, o.Log.Raise),
+		journal: newJournal(o.Record, o.Now, o.Logger, o.Metrics.people)}
+	if err := s.makeGates(); err != nil {
+		return nil, fmt.Errorf("making a server: %w", err)
+	}
 	if err := s.takeCertificates(); err != nil {
 		return nil, err
 	}
@@ -165,37 +183,61 @@ func (s *Server) open(name, address string, got *string) (net.Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w; choose another with --%s-addr", name, err, flagName(name))
 	}
 	*got = l.Addr().String()
-	return l, nil
+	m := s.o.Metrics.people
+	return &boundedListener{Listener: l, max: s.o.Config.Listeners.Of(name).MaxConnections,
+		opened: m.connections.WithLabelValues(name).Inc, closed: m.connections.WithLabelValues(name).Dec,
+		refused: m.turnedAway.WithLabelValues(name).Inc}, nil
+}
+
+// makeGates makes the gate of each listener.
+func (s *Server) makeGates() error {
+	grants, err := s.o.Config.Grants()
+	if err != nil {
+		return err
+	}
+	s.gates = make(map[string]*gate)
+	for _, name := range access.Listeners {
+		s.gates[name] = &gate{listener: name, trust: s.o.Trust, issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: s.o.Approvals, now: s.o.Now,
+			calls: newCallLimit(s.o.Config.Listeners.Of(name))}
+	}
+	return nil
 }
 
 // listenGRPC opens the listeners for gRPC.
 func (s *Server) listenGRPC() error {
-	access, listen := s.o.Config.Access, s.o.Config.Listen
+	listen := s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
 	q, gov := &query{log: s.o.Log}, &governance{log: s.o.Log}
 	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
 	return errors.Join(
-		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest, access.Ingest,
+		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),
-		s.addGRPC("query", listen.Query, &s.addresses.Query, access.Query,
+		s.addGRPC("query", listen.Query, &s.addresses.Query,
 			func(g *grpc.Server) {
 				apiv1.RegisterQueryServiceServer(g, q)
 				apiv1.RegisterGovernanceServiceServer(g, gov)
 			}),
-		s.addGRPC("admin", listen.Admin, &s.addresses.Admin, access.Admin,
+		s.addGRPC("admin", listen.Admin, &s.addresses.Admin,
 			func(g *grpc.Server) { apiv1.RegisterAdminServiceServer(g, ad) }),
 	)
 }
 
-func (s *Server) addGRPC(name, address string, got *string, allow identity.Allow, register func(*grpc.Server)) error {
-	config := s.mutual(name, "h2")
+func (s *Server) addGRPC(name, address string, got *string, register func(*grpc.Server)) error {
+	config, optional := s.mutual(name, "h2"), s.o.Tokens.Accepts(name)
+	if optional {
+		optionalCertificate(config)
+	}
 	l, err := s.open(name, address, got)
 	if err != nil {
 		return err
 	}
-	g := s.newGRPC(name, allow, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now, s.expiry.peer})
+	g := s.newGRPC(name, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now, s.expiry.peer, optional})
 	register(g)
 	grpc_health_v1.RegisterHealthServer(g, s.health)
+	if err := checkRules(name, g); err != nil {
+		l.Close()
+		return err
+	}
 	s.grpc = append(s.grpc, grpcListener{name, g, l})
 	return nil
 }
@@ -207,12 +249,23 @@ func (s *Server) listenHTTP() error {
 		return err
 	}
 	mutual := s.mutual("query_http", "h2", "http/1.1")
+	if s.o.Tokens.Accepts("query_http") {
+		optionalCertificate(mutual)
+	}
 	operations := identity.OpenTLS(s.own["operations"], "h2", "http/1.1")
+	public, err := s.publicHandler()
+	if err != nil {
+		return err
+	}
+	operating, err := s.operationsHandler()
+	if err != nil {
+		return err
+	}
 	listen := s.o.Config.Listen
 	return errors.Join(
 		s.addHTTP("query_http", listen.QueryHTTP, &s.addresses.QueryHTTP, rest, mutual),
-		s.addHTTP("public", listen.Public, &s.addresses.Public, s.publicHandler(), nil),
-		s.addHTTP("operations", listen.Operations, &s.addresses.Operations, s.operationsHandler(), operations),
+		s.addHTTP("public", listen.Public, &s.addresses.Public, public, nil),
+		s.addHTTP("operations", listen.Operations, &s.addresses.Operations, operating, operations),
 	)
 }
 
@@ -244,10 +297,16 @@ func (s *Server) Run(ctx context.Context) error {
 	serving.Go(func() error { s.watchExpiry(ctx); return nil })
 
 	serving.Go(func() error { s.watchDrift(ctx); return nil })
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	var kept sync.WaitGroup
+	kept.Go(func() { s.journal.run(keeping) })
 	s.watchHealth(ctx)
 	close(s.stopping)
 	s.health.Shutdown()
 	s.stop()
+	stopKeeping() // nobody reads any more: what was counted is written
+	kept.Wait()
 	return serving.Wait()
 }
 

@@ -85,6 +85,7 @@ var rules = map[string]Rule{
 	"/daybook.api.v1.GovernanceService/ProposeDomainMap": governs,
 	"/daybook.api.v1.GovernanceService/CreateApproval":   governs,
 	"/daybook.api.v1.GovernanceService/RevokeApproval":   governs,
+	"/daybook.api.v1.GovernanceService/RecordDrift":      governs,
 	"/daybook.api.v1.GovernanceService/GetDomainMap":     looks,
 	"/daybook.api.v1.GovernanceService/ListDomainMaps":   looks,
 	"/daybook.api.v1.GovernanceService/ListApprovals":    looks,

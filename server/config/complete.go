@@ -33,6 +33,16 @@ func (l *Listen) named() []namedAddress {
 	}
 }
 
+// of returns the address of a listener; empty for none.
+func (l *Listen) of(name string) string {
+	for _, n := range l.named() {
+		if n.name == name {
+			return *n.address
+		}
+	}
+	return ""
+}
+
 // Override replaces the addresses that are set in over: those of flags.
 func (l *Listen) Override(over Listen) {
 	from := over.named()
@@ -52,10 +62,12 @@ func (c *Config) Complete(domain string) error {
 	if c.Access.Ingest == nil {
 		c.Access.Ingest = identity.Allow{"*"}
 	}
-	if c.Access.Query == nil {
+	c.People.complete()
+	c.Listeners.complete()
+	if c.Access.Query == nil && !c.People.grants("reader", "examiner", "production-officer") {
 		c.Access.Query = identity.Allow{"*"}
 	}
-	if c.Access.Admin == nil {
+	if c.Access.Admin == nil && !c.People.grants("operator") {
 		c.Access.Admin = identity.Allow{"spiffe://" + domain + "/operator"}
 	}
 	if c.Limits.QueueBytes == 0 {
@@ -65,7 +77,7 @@ func (c *Config) Complete(domain string) error {
 		period := VerificationPeriod
 		c.Verification.Period = &period
 	}
-	return errors.Join(c.check(), c.checkLoopback())
+	return errors.Join(c.check(), c.checkLoopback(), errors.Join(c.checkBrowsed()...))
 }
 
 // checkLoopback refuses addresses that other machines may reach unless that was
@@ -112,6 +124,9 @@ func (c *Config) CertificateHosts() []string {
 	}
 	for _, host := range c.Hosts {
 		add(host)
+	}
+	for _, l := range c.Listeners.named() {
+		add(l.Host)
 	}
 	for _, l := range c.Listen.named() {
 		if host, _, err := net.SplitHostPort(*l.address); err == nil {

@@ -14,6 +14,20 @@
 //	  ingest: ["*"]
 //	  query: ["*"]
 //	  admin: [spiffe://example.com/operator]
+//	people:                       # who may do what, see server/access
+//	  oidc:
+//	    - issuer: https://idp.example
+//	      audience: {query: daybook-query, query_http: daybook-rest, admin: daybook-admin}
+//	      ca: trust/idp.pem       # default: the system's
+//	      algorithms: [ES256]     # default: RS256, PS256, ES256, EdDSA
+//	      groups: groups          # claim
+//	      clock_skew: 30s
+//	  grants:
+//	    - {spiffe: "spiffe://people.example/*", role: reader, domains: [web]}
+//	    - {issuer: "https://idp.example", group: operators, role: operator}
+//	listeners:                    # what is set for one listener alone
+//	  query_http: {host: audit.example.com, max_connections: 1024, max_message_bytes: 1048576,
+//	               requests_per_second: 5000, burst: 10000, deadline: 1m}
 //	trust:                        # domains with a CA of their own: PEM bundles
 //	  desk.example: trust/desk.pem
 //	revoked:                      # ends the use of keys and certificates; see identity.Revocation
@@ -72,6 +86,10 @@ type Config struct {
 	Hosts []string `yaml:"hosts"`
 	// Access says who may use which listener.
 	Access Access `yaml:"access"`
+	// People says which people may do what.
+	People People `yaml:"people,omitempty"`
+	// Listeners bounds what may come in by each listener.
+	Listeners Listeners `yaml:"listeners,omitempty"`
 	// Trust maps a domain to the file of the only CAs that vouch for it.
 	Trust map[string]string `yaml:"trust"`
 	// Revoked lists keys and certificates that are not accepted any more.
@@ -101,8 +119,8 @@ type Listen struct {
 // Access lists the SPIFFE ids that may use a listener; nil means the default.
 type Access struct {
 	Ingest identity.Allow `yaml:"ingest"` // default: every authenticated peer
-	Query  identity.Allow `yaml:"query"`  // default: every authenticated peer
-	Admin  identity.Allow `yaml:"admin"`  // default: spiffe://<domain of the log>/operator
+	Query  identity.Allow `yaml:"query"`  // default: every authenticated peer; nobody where people have grants to read
+	Admin  identity.Allow `yaml:"admin"`  // default: spiffe://<domain of the log>/operator; nobody where people are operators
 }
 
 // Log says how the program logs.
@@ -181,6 +199,7 @@ func (c *Config) resolve(dir string) {
 	if c.Anchor != "" && !filepath.IsAbs(c.Anchor) {
 		c.Anchor = filepath.Join(dir, c.Anchor)
 	}
+	c.People.resolve(dir)
 	for domain, path := range c.Trust {
 		if !filepath.IsAbs(path) {
 			c.Trust[domain] = filepath.Join(dir, path)
@@ -236,6 +255,8 @@ func (c *Config) check() error {
 	if p := c.Verification.Period; p != nil && *p != 0 && (*p < LeastVerificationPeriod || *p > 366*24*time.Hour) {
 		faults = append(faults, fmt.Errorf("verification.period: %v is not 1h to 8784h, nor 0s for never", *p))
 	}
+	faults = append(faults, c.People.check()...)
+	faults = append(faults, c.Listeners.check()...)
 	return errors.Join(append(faults, c.Drift.check()...)...)
 }
 
