@@ -152,7 +152,7 @@ func refusalBy(listener string, c *caller, method string, err error) (ledger.Ref
 		return ledger.Refusal{}, false
 	}
 	reason := reasonOf(err)
-	r := ledger.Refusal{Actor: c.person.ID, Authentication: c.person.Authentication, Listener: listener, Method: method, Code: reason, Detail: err.Error()}
+	r := ledger.Refusal{Actor: c.person.ID, Authentication: c.person.Authentication, Listener: listener, Method: shortMethod(method), Code: reason, Detail: err.Error()}
 	var refused *identity.RefusedError
 	var bad *token.RefusedError
 	switch {

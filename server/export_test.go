@@ -1,5 +1,15 @@
 package server
 
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+)
+
 // For the tests of this package, which stand outside of it.
 var (
 	StatusOf        = statusOf
@@ -11,3 +21,23 @@ var (
 type PageToken = pageToken
 
 const ForwardedKey = forwardedKey
+
+// ViewOf decodes an entry.
+var ViewOf = viewOf
+
+// Journal is the record of what people do, on a clock of the test's.
+type Journal struct{ *journal }
+
+func NewJournal(r record, now func() time.Time) *Journal {
+	return &Journal{newJournal(r, now, slog.New(slog.DiscardHandler), newPeopleMetrics(prometheus.NewRegistry()))}
+}
+
+func (j *Journal) Read(ctx context.Context, a *daybookv1.Activity) error { return j.read(ctx, a) }
+
+func (j *Journal) Settle(ctx context.Context, now time.Time, all bool) { j.settle(ctx, now, all) }
+
+func (j *Journal) Folds() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.folds)
+}

@@ -17,8 +17,13 @@ import (
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// shortMethod is Service/Method.
-func shortMethod(method string) string { return method[strings.LastIndexByte(method, '.')+1:] }
+// shortMethod is Service/Method; a page is left as it is.
+func shortMethod(method string) string {
+	if !strings.HasPrefix(method, "/") {
+		return method
+	}
+	return method[strings.LastIndexByte(method, '.')+1:]
+}
 
 // keyOf identifies person, method and filter.
 func keyOf(a *daybookv1.Activity) ([32]byte, error) {

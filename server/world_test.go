@@ -50,6 +50,9 @@ type world struct {
 	stop      context.CancelFunc // begins the orderly end
 	ended     chan error         // gets what Run said
 
+	config  func(*config.Config)  // changes the configuration before it is completed; nil: none
+	options func(*server.Options) // changes the options; nil: none
+
 	verify time.Duration                   // period of the background verification
 	drift  config.Drift                    // what scans are expected; may be shorter than a file may say
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
@@ -77,7 +80,7 @@ func newWorldOn(t *testing.T, on world) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce, config: on.config, options: on.options}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -109,11 +112,15 @@ func (w *world) serve(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.trusted, w.log = w.trust(t), log
-	c := anyPorts(t)
+	c := anyPorts(t, w.config)
 	c.Drift = w.drift
-	s, err := server.Listen(server.Options{
-		Log: log, Config: c, MapInForce: w.mapInForce, Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test",
-	})
+	o := server.Options{
+		Log: log, Config: c, Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test", MapInForce: w.mapInForce,
+	}
+	if w.options != nil {
+		w.options(&o)
+	}
+	s, err := server.Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,12 +156,15 @@ func (w *world) end(t *testing.T) {
 	w.ended <- nil
 }
 
-func anyPorts(t *testing.T) *config.Config {
+func anyPorts(t *testing.T, change func(*config.Config)) *config.Config {
 	t.Helper()
 	c := &config.Config{Listen: config.Listen{
 		Ingest: "127.0.0.1:0", Query: "127.0.0.1:0", QueryHTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", Public: "127.0.0.1:0", Operations: "127.0.0.1:0",
 	}}
 	c.Access.Ingest = identity.Allow{"spiffe://example.com/producer", "spiffe://example.com/app/*"}
+	if change != nil {
+		change(c)
+	}
 	if err := c.Complete("example.com"); err != nil {
 		t.Fatal(err)
 	}

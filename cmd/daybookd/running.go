@@ -105,7 +105,12 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	r.Origin, r.VKey = r.ledger.Origin(), vkey
+	tokens, err := openTokens(c)
+	if err != nil {
+		return err
+	}
 	r.server, err = server.Listen(server.Options{
+		Tokens: tokens, Record: r.ledger.Record,
 		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Certificates: ids.listeners,
 		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})
