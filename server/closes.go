@@ -164,6 +164,7 @@ func (s *query) closeRows(ctx context.Context, c *ledger.CloseInfo, table ledger
 		answer.TableRows = c.Close.Runs.Rows
 	}
 	var inner error
+	scope := scopeOf(ctx)
 	end, scanned, bytes := true, 0, 0
 	err := s.log.CloseRows(ctx, c, table, token.index, func(i uint64, row verify.Row) bool {
 		if len(row.Key) < len(r.Prefix) || string(row.Key[:len(r.Prefix)]) != string(r.Prefix) {
@@ -173,9 +174,12 @@ func (s *query) closeRows(ctx context.Context, c *ledger.CloseInfo, table ledger
 			token.index, end = i, false
 			return false
 		}
-		view, err := rowView(table, verify.ProvenRow{Index: i, Row: row})
-		if err != nil {
-			inner = err
+		seen, err := seesRow(scope, table, row.Key)
+		if err == nil && !seen {
+			return true
+		}
+		view, viewErr := rowView(table, verify.ProvenRow{Index: i, Row: row})
+		if inner = errors.Join(err, viewErr); inner != nil {
 			return false
 		}
 		if st := view.Stream; st != nil && (r.Source != "" && st.Source != r.Source || r.Target != "" && st.Target != r.Target) {
@@ -241,6 +245,9 @@ func (s *query) GetCloseRow(ctx context.Context, r *apiv1.GetCloseRowRequest) (*
 		return nil, err
 	}
 	found, err := s.log.CloseRow(ctx, c, table, key)
+	if err == nil {
+		err = seeFound(ctx, table, key, found)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -79,6 +79,9 @@ func (i *interceptor) call(ctx context.Context, req any, rule access.Rule, metho
 		defer cancel()
 	}
 	resp, err = handler(ctx, req)
+	if err == nil {
+		err = limitAnswer(c.scope, resp)
+	}
 	if isForbidden(err) {
 		i.record(c, method, err)
 	}

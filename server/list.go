@@ -36,7 +36,7 @@ func (s *query) ListEntries(ctx context.Context, r *apiv1.ListEntriesRequest) (*
 			token.index = token.size
 		}
 	}
-	page, err := s.log.List(ctx, filter, token.size, token.index, limit)
+	page, err := s.list(ctx, filter, token.size, token.index, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -119,6 +119,9 @@ func (s *query) proven(ctx context.Context, index uint64, c at) ([]byte, []verif
 			"no entry " + decimal(index) + " at tree size " + decimal(c.size)}
 	}
 	entry, err := s.log.Entry(ctx, index)
+	if err == nil {
+		err = see(ctx, index, entry)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,6 +150,9 @@ func (s *query) GetEvent(ctx context.Context, r *apiv1.GetEventRequest) (*apiv1.
 			break // committed after the checkpoint was taken
 		}
 		entry, err := s.entry(ctx, index, c)
+		if isForbidden(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

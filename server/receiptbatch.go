@@ -80,7 +80,10 @@ func checkRanges(ranges []*apiv1.IndexRange, size uint64) error {
 // where it ends before hi.
 func (s *query) entries(ctx context.Context, lo, hi uint64, room *int) ([][]byte, error) {
 	var out [][]byte
-	add := func(_ uint64, raw []byte) error {
+	add := func(at uint64, raw []byte) error {
+		if err := see(ctx, at, raw); err != nil {
+			return err
+		}
 		if *room -= len(raw) + entryOverhead; *room < 0 {
 			return errFull
 		}

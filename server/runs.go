@@ -35,7 +35,7 @@ func (s *query) ListRuns(ctx context.Context, r *apiv1.ListRunsRequest) (*apiv1.
 		token.size = s.log.Head().Size
 		token.index = token.size
 	}
-	page, err := s.log.Runs(ctx, filter, token.size, token.index, limit)
+	page, err := s.runs(ctx, filter, token.size, token.index, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (s *query) GetRun(ctx context.Context, r *apiv1.GetRunRequest) (*apiv1.GetR
 		return nil, badRequest("run: missing")
 	}
 	size := s.log.Head().Size
-	page, err := s.log.Runs(ctx, ledger.RunFilter{Producer: r.GetProducer(), Prefix: prefix}, size, size, 2)
+	page, err := s.runs(ctx, ledger.RunFilter{Producer: r.GetProducer(), Prefix: prefix}, size, size, 2)
 	switch {
 	case err != nil:
 		return nil, err
