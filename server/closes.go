@@ -174,7 +174,7 @@ func (s *query) closeRows(ctx context.Context, c *ledger.CloseInfo, table ledger
 			token.index, end = i, false
 			return false
 		}
-		seen, err := seesRow(scope, table, row.Key)
+		seen, err := s.seesRow(scope, table, row.Key)
 		if err == nil && !seen {
 			return true
 		}
@@ -246,7 +246,7 @@ func (s *query) GetCloseRow(ctx context.Context, r *apiv1.GetCloseRowRequest) (*
 	}
 	found, err := s.log.CloseRow(ctx, c, table, key)
 	if err == nil {
-		err = seeFound(ctx, table, key, found)
+		err = s.seeFound(ctx, table, key, found)
 	}
 	if err != nil {
 		return nil, err

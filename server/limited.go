@@ -230,7 +230,7 @@ func (s *query) seesRun(ctx context.Context, r *ledger.RunReport) (bool, error) 
 
 // seesRow tells whether the caller sees a row of a close's table: of a stream by
 // its kind and pair, of a run by its producer's domain.
-func seesRow(scope access.Scope, table ledger.CloseTable, key []byte) (bool, error) {
+func (s *query) seesRow(scope access.Scope, table ledger.CloseTable, key []byte) (bool, error) {
 	if scope.Whole {
 		return true, nil
 	}
@@ -240,7 +240,13 @@ func seesRow(scope access.Scope, table ledger.CloseTable, key []byte) (bool, err
 			return false, err
 		}
 		domain, err := verify.ProducerDomain(producer)
-		return err == nil && scope.Touches(domain, ""), nil
+		if err != nil {
+			return false, nil
+		}
+		if v := s.log.MapInForce(); v != nil {
+			domain, _ = v.Resolve([]byte(domain))
+		}
+		return scope.Touches(domain, ""), nil
 	}
 	kind, source, target, _, _, err := verify.ParseStreamKey(key)
 	if err != nil {
@@ -253,9 +259,9 @@ func seesRow(scope access.Scope, table ledger.CloseTable, key []byte) (bool, err
 
 // seeFound refuses a row, or a proof that there is none, that shows rows of
 // others.
-func seeFound(ctx context.Context, table ledger.CloseTable, key []byte, found *ledger.FoundRow) error {
+func (s *query) seeFound(ctx context.Context, table ledger.CloseTable, key []byte, found *ledger.FoundRow) error {
 	scope := scopeOf(ctx)
-	mine, err := seesRow(scope, table, key)
+	mine, err := s.seesRow(scope, table, key)
 	if err == nil && !mine {
 		return errLimited("the row is not yours to see")
 	}
@@ -264,7 +270,7 @@ func seeFound(ctx context.Context, table ledger.CloseTable, key []byte, found *l
 			continue
 		}
 		var seen bool
-		if seen, err = seesRow(scope, table, beside.Row.Key); err == nil && !seen {
+		if seen, err = s.seesRow(scope, table, beside.Row.Key); err == nil && !seen {
 			return errLimited("there is no such row, and the proof of that would show rows of other domains")
 		}
 	}

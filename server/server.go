@@ -52,9 +52,6 @@ type Options struct {
 	// Record appends what people did and returns once it is durable; nil: nothing is
 	// recorded.
 	Record func(context.Context, *daybookv1.Activity) (uint64, error)
-	// Approvals finds approvals for what two people must agree on; nil: no examiner's
-	// grant takes effect.
-	Approvals access.Approvals
 }
 
 // validate reports every fault.
@@ -197,7 +194,7 @@ func (s *Server) makeGates() error {
 	}
 	s.gates = make(map[string]*gate)
 	for _, name := range access.Listeners {
-		s.gates[name] = &gate{listener: name, trust: s.o.Trust, issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: s.o.Approvals, now: s.o.Now,
+		s.gates[name] = &gate{listener: name, trust: s.o.Trust, issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: approvalsOf(s.o.Log), now: s.o.Now,
 			calls: newCallLimit(s.o.Config.Listeners.Of(name))}
 	}
 	return nil

@@ -103,7 +103,7 @@ func TestGrantsNameWhomTheyNameAndNobodyElse(t *testing.T) {
 		{"a token on ingest", member("bob"), access.Ingest, 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h, err := g.Of(t.Context(), test.person, test.listener, now, nil)
+			h, err := g.Of(t.Context(), test.person, test.listener, now, access.Approvals{})
 			if err != nil || h.Roles != test.roles || h.Whole != test.whole {
 				t.Errorf("holds %v, whole %v, %v; want %v, %v", h.Roles, h.Whole, err, test.roles, test.whole)
 			}
@@ -145,9 +145,9 @@ func TestAnExaminerNeedsAnotherPersonsApproval(t *testing.T) {
 		{"not yet", func(a *access.Approval) { a.Approval.NotBeforeNs = now.UnixNano() + 1 }, "later"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			approvals := func(context.Context, daybookv1.ApprovalSubject, string) ([]access.Approval, error) {
+			approvals := access.Approvals{Find: func(context.Context, daybookv1.ApprovalSubject, string) ([]access.Approval, error) {
 				return []access.Approval{approval(test.change)}, nil
-			}
+			}}
 			h, err := g.Of(t.Context(), member("eve"), access.Query, now, approvals)
 			switch {
 			case err != nil:
@@ -159,12 +159,12 @@ func TestAnExaminerNeedsAnotherPersonsApproval(t *testing.T) {
 			}
 		})
 	}
-	if h, err := g.Of(t.Context(), member("eve"), access.Query, now, nil); err != nil || h.Roles != 0 {
+	if h, err := g.Of(t.Context(), member("eve"), access.Query, now, access.Approvals{}); err != nil || h.Roles != 0 {
 		t.Errorf("without approvals: %+v, %v", h, err)
 	}
-	broken := func(context.Context, daybookv1.ApprovalSubject, string) ([]access.Approval, error) {
+	broken := access.Approvals{Find: func(context.Context, daybookv1.ApprovalSubject, string) ([]access.Approval, error) {
 		return nil, errors.New("disk")
-	}
+	}}
 	if _, err := g.Of(t.Context(), member("eve"), access.Query, now, broken); err == nil {
 		t.Error("a failed look for approvals passed for none")
 	}

@@ -15,20 +15,25 @@ type Approval struct {
 	Approval *daybookv1.Approval
 }
 
-// Approvals finds the approvals of a subject and a name, revoked ones with them,
-// in any order. It is safe for concurrent use.
-type Approvals func(ctx context.Context, subject daybookv1.ApprovalSubject, name string) ([]Approval, error)
+// Approvals is where approvals are found. The zero value has none.
+type Approvals struct {
+	// Find returns the approvals of a subject and a name, revoked ones with them, in
+	// any order. It is safe for concurrent use.
+	Find func(ctx context.Context, subject daybookv1.ApprovalSubject, name string) ([]Approval, error)
+	// Person maps an identity to the person who has it; nil: identities are people.
+	Person func(identity string) string
+}
 
 // approve finds and checks the approval of an act.
 func (a Approvals) approve(ctx context.Context, act Act) (*Approval, error) {
-	if a == nil {
+	if a.Find == nil {
 		return nil, &NotApprovedError{act, "none: this log keeps no approvals"}
 	}
-	list, err := a(ctx, act.Subject, act.Name)
+	list, err := a.Find(ctx, act.Subject, act.Name)
 	if err != nil {
 		return nil, err
 	}
-	return act.Check(list, nil)
+	return act.Check(list, a.Person)
 }
 
 // Act is what two different people must agree on: a map change, an examiner's

@@ -189,8 +189,8 @@ type Held struct {
 	Withheld []string            // why grants that name the person have no effect
 }
 
-// Of returns what a person holds on a listener now. Approvals may be nil: no
-// examiner's grant takes effect then. The error is that of reading approvals.
+// Of returns what a person holds on a listener now. Without approvals no
+// examiner's grant takes effect. The error is that of reading approvals.
 func (g *Grants) Of(ctx context.Context, p *Person, listener string, now time.Time, approvals Approvals) (Held, error) {
 	var h Held
 	for i := range g.byListener[listener] {
