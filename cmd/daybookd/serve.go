@@ -102,19 +102,16 @@ func loadConfig(o serveOptions, domain string) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	c, err := config.Parse(text, filepath.Dir(path))
+	c, err := config.Load(text, filepath.Dir(path), o.flags(), domain)
 	if err != nil {
 		return nil, fmt.Errorf("configuration %s:\n%w", path, err)
 	}
-	c.Listen.Override(o.Listen)
-	c.AllowRemote = c.AllowRemote || o.AllowRemote
-	if c.Anchor == "" {
-		c.Anchor = o.Dir.Anchor()
-	}
-	if err := c.Complete(domain); err != nil {
-		return nil, fmt.Errorf("configuration:\n%w", err)
-	}
 	return c, nil
+}
+
+// flags are what the command line says of the configuration.
+func (o *serveOptions) flags() config.Flags {
+	return config.Flags{Listen: o.Listen, AllowRemote: o.AllowRemote, Anchor: o.Dir.Anchor()}
 }
 
 // newLogger returns the program's log on w.

@@ -258,3 +258,29 @@ func (h *Held) Scope(r Rule, id string) Scope {
 	}
 	return s
 }
+
+// Describe says, a line each, who holds what on a listener.
+func (g *Grants) Describe(listener string) []string {
+	var lines []string
+	for i := range g.byListener[listener] {
+		c := &g.byListener[listener][i]
+		line := c.Who() + " as " + c.role.String()
+		switch {
+		case c.SPIFFE == "*":
+			line = "every certificate that is trusted, as " + c.role.String()
+		case c.Group != "":
+			line = "group " + c.Group + " of " + c.Issuer + " as " + c.role.String()
+		}
+		if len(c.Domains) > 0 {
+			line += " of " + strings.Join(c.Domains, ", ")
+		}
+		if !c.Until.IsZero() {
+			line += " until " + c.Until.UTC().Format(time.RFC3339)
+		}
+		if c.role == Examiner {
+			line += ", while somebody other than " + c.Requester + " has approved it"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

@@ -157,6 +157,20 @@ const (
 // Parse reads a configuration. dir is the folder of the file, against which
 // relative paths are resolved. The error names every fault.
 func Parse(text []byte, dir string) (*Config, error) {
+	c, err := decode(text)
+	if c == nil {
+		return nil, err
+	}
+	if err := errors.Join(err, c.check()); err != nil {
+		return nil, err
+	}
+	c.resolve(dir)
+	return c, nil
+}
+
+// decode reads a configuration as it is written. With an error of single keys it
+// returns what it could read.
+func decode(text []byte) (*Config, error) {
 	c := new(Config)
 	if len(text) > MaxBytes {
 		return nil, fmt.Errorf("configuration is over %d bytes", MaxBytes)
@@ -167,15 +181,11 @@ func Parse(text []byte, dir string) (*Config, error) {
 	case errors.Is(err, io.EOF):
 		return c, nil
 	case err != nil:
-		return nil, errors.Join(decodeFaults(err), c.check())
+		return c, decodeFaults(err)
 	}
 	if err := d.Decode(new(Config)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("configuration holds more than one YAML document")
 	}
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	c.resolve(dir)
 	return c, nil
 }
 
