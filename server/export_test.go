@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +23,15 @@ var (
 type PageToken = pageToken
 
 const ForwardedKey = forwardedKey
+
+// ServicesOf returns the services that each gRPC listener offers.
+func ServicesOf(s *Server) map[string][]string {
+	services := make(map[string][]string)
+	for _, l := range s.grpc {
+		services[l.name] = slices.Collect(maps.Keys(l.server.GetServiceInfo()))
+	}
+	return services
+}
 
 // ViewOf decodes an entry.
 var ViewOf = viewOf

@@ -53,6 +53,8 @@ type world struct {
 	config  func(*config.Config)  // changes the configuration before it is completed; nil: none
 	options func(*server.Options) // changes the options; nil: none
 
+	services map[string][]string // by gRPC listener
+
 	verify time.Duration                   // period of the background verification
 	drift  config.Drift                    // what scans are expected; may be shorter than a file may say
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
@@ -125,7 +127,7 @@ func (w *world) serve(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.server = s
-	w.addresses = s.Addresses()
+	w.addresses, w.services = s.Addresses(), server.ServicesOf(s)
 	ctx, stop := context.WithCancel(context.Background())
 	w.stop, w.ended = stop, make(chan error, 1)
 	ended := w.ended

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -23,15 +24,14 @@ const idp = "https://idp.example"
 // services are all services of the API, found through its files.
 func services() []protoreflect.ServiceDescriptor {
 	var list []protoreflect.ServiceDescriptor
-	for _, file := range []protoreflect.FileDescriptor{
-		apiv1.File_daybook_api_v1_ingest_proto, apiv1.File_daybook_api_v1_query_proto,
-		apiv1.File_daybook_api_v1_admin_proto, apiv1.File_daybook_api_v1_governance_proto,
-		grpc_health_v1.File_grpc_health_v1_health_proto,
-	} {
+	add := func(file protoreflect.FileDescriptor) bool {
 		for i := range file.Services().Len() {
 			list = append(list, file.Services().Get(i))
 		}
+		return true
 	}
+	protoregistry.GlobalFiles.RangeFilesByPackage(apiv1.File_daybook_api_v1_query_proto.Package(), add)
+	add(grpc_health_v1.File_grpc_health_v1_health_proto)
 	return list
 }
 
