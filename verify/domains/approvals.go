@@ -20,10 +20,14 @@ type Approved struct {
 	Revocation uint64 // index of the revocation's entry, plus 1; 0: none
 	RevokedNS  int64
 	Revoked    *daybookv1.Revocation
+
+	// of Body, nearer: these are looked at for every access on a flow that needs it
+	from, until           int64 // 0: without end
+	id, purpose, approver string
 }
 
-// pair are the ids of two domains.
-type pair struct{ from, to string }
+// pairKey names two domains; ids hold no slash.
+func pairKey(from, to string) string { return from + "/" + to }
 
 // approvalsOf are the approvals of a pair, by the name that they are for.
 type approvalsOf struct {
@@ -35,9 +39,40 @@ type approvalsOf struct {
 type approvals struct {
 	mu    sync.RWMutex
 	all   []*Approved
-	pairs map[pair]*approvalsOf
-	at    map[uint64]*Approved // by index
-	byID  map[string]*Approved // the newest of each id
+	pairs map[string]*approvalsOf // by pairKey
+	at    map[uint64]*Approved    // by index
+	byID  map[string]*Approved    // the newest of each id
+
+	// What pairs gives for each flow of the map in force, by its place: one look
+	// where pairs takes five.
+	force *Map
+	near  []*approvalsOf
+}
+
+// settle looks the flows of a map up that comes into force; nil: none is.
+func (a *approvals) settle(m *Map) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.force, a.near = m, nil
+	if m == nil {
+		return
+	}
+	a.near = make([]*approvalsOf, len(m.flows))
+	for _, from := range m.names {
+		for _, flows := range from.flows {
+			for _, f := range flows {
+				a.near[f.at] = a.pairs[f.pair]
+			}
+		}
+	}
+}
+
+// of returns the approvals of a flow's pair; nil: there are none.
+func (a *approvals) of(m *Map, f *flow) *approvalsOf {
+	if m == a.force {
+		return a.near[f.at]
+	}
+	return a.pairs[f.pair]
 }
 
 func (a *approvals) add(index uint64, logTimeNS int64, body []byte) (*Approved, error) {
@@ -48,10 +83,11 @@ func (a *approvals) add(index uint64, logTimeNS int64, body []byte) (*Approved, 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.pairs == nil {
-		a.pairs, a.at = map[pair]*approvalsOf{}, map[uint64]*Approved{}
+		a.pairs, a.at = map[string]*approvalsOf{}, map[uint64]*Approved{}
 		a.byID = map[string]*Approved{}
 	}
-	added := &Approved{Index: index, LogTimeNS: logTimeNS, Body: m}
+	added := &Approved{Index: index, LogTimeNS: logTimeNS, Body: m, from: m.NotBeforeNs, until: m.NotAfterNs,
+		id: m.Id, purpose: m.Purpose, approver: m.Approver}
 	a.all = append(a.all, added)
 	a.at[index], a.byID[m.Id] = added, added
 	a.file(added)
@@ -61,10 +97,14 @@ func (a *approvals) add(index uint64, logTimeNS int64, body []byte) (*Approved, 
 // file puts an approval of a pair where an access looks for it.
 func (a *approvals) file(added *Approved) {
 	m := added.Body
-	of := a.pairs[pair{m.From, m.To}]
+	key := pairKey(m.From, m.To)
+	of := a.pairs[key]
 	if of == nil {
 		of = &approvalsOf{map[string][]*Approved{}, map[string][]*Approved{}}
-		a.pairs[pair{m.From, m.To}] = of
+		a.pairs[key] = of
+		if a.force != nil {
+			a.bring(m, of)
+		}
 	}
 	switch m.Subject {
 	case daybookv1.ApprovalSubject_APPROVAL_SUBJECT_ACTOR:
@@ -74,14 +114,27 @@ func (a *approvals) file(added *Approved) {
 	}
 }
 
+// bring puts the first approvals of a pair beside its flows.
+func (a *approvals) bring(m *daybookv1.Approval, of *approvalsOf) {
+	from, to := a.force.domain(m.From), a.force.domain(m.To)
+	if from == nil || to == nil {
+		return
+	}
+	for _, f := range from.flows[to] {
+		a.near[f.at] = of
+	}
+}
+
 // each calls fn with the approvals of a flow, and of an actor on it under each of
 // the actor's names.
-func (a *approvals) each(m *Map, f *daybookv1.Flow, actor []byte, fn func([]*Approved)) {
-	of := a.pairs[pair{f.From, f.To}]
+func (a *approvals) each(m *Map, f *flow, actor []byte, fn func([]*Approved)) {
+	of := a.of(m, f)
 	if of == nil {
 		return
 	}
-	fn(of.flows[f.Id])
+	if len(of.flows) > 0 {
+		fn(of.flows[f.Id])
+	}
 	fn(of.actors[string(actor)])
 	p := m.people[string(actor)]
 	if p == nil {
@@ -176,7 +229,7 @@ var standingVerdicts = [...]daybookv1.Verdict{
 func (a *approvals) best(m *Map, f *flow, access *Access) (*Approved, standing) {
 	var best *Approved
 	standing := standsNot
-	a.each(m, f.Flow, access.Event.ActorID, func(list []*Approved) {
+	a.each(m, f, access.Event.ActorID, func(list []*Approved) {
 		for _, approved := range list {
 			if approved.Index >= access.Index {
 				return
@@ -191,11 +244,10 @@ func (a *approvals) best(m *Map, f *flow, access *Access) (*Approved, standing) 
 
 // covers tells whether the approval is for such an access, whenever it came.
 func (a *Approved) covers(ev *verify.EventFields) bool {
-	b := a.Body
 	at := ev.OccurredAtNS
-	return at >= b.NotBeforeNs && (b.NotAfterNs == 0 || at < b.NotAfterNs) &&
-		(b.Purpose == "" || len(ev.Purpose) == 0 || b.Purpose == string(ev.Purpose)) &&
-		(len(ev.GrantID) == 0 || b.Id == string(ev.GrantID))
+	return at >= a.from && (a.until == 0 || at < a.until) &&
+		(a.purpose == "" || len(ev.Purpose) == 0 || a.purpose == string(ev.Purpose)) &&
+		(len(ev.GrantID) == 0 || a.id == string(ev.GrantID))
 }
 
 func (a *Approved) standing(m *Map, access *Access) standing {
@@ -204,7 +256,7 @@ func (a *Approved) standing(m *Map, access *Access) standing {
 		return standsNot
 	}
 	switch {
-	case m.Person(a.Body.Approver) == m.Person(string(ev.ActorID)):
+	case m.same(a.approver, ev.ActorID):
 		return standsSelf
 	case a.Revocation != 0 && a.Revocation <= access.Index && a.RevokedNS <= ev.OccurredAtNS:
 		return standsRevoked

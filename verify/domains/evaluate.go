@@ -142,7 +142,11 @@ func (j *Judge) Later(v *Version, f *daybookv1.Flow, a *Access) *Approved {
 	j.approvals.mu.RLock()
 	defer j.approvals.mu.RUnlock()
 	var first *Approved
-	j.approvals.each(v.Map, f, a.Event.ActorID, func(list []*Approved) {
+	ready := v.flow(f)
+	if ready == nil {
+		return nil
+	}
+	j.approvals.each(v.Map, ready, a.Event.ActorID, func(list []*Approved) {
 		for _, approved := range list {
 			if approved.Index >= a.Index && (first == nil || approved.Index < first.Index) && approved.covers(a.Event) {
 				first = approved

@@ -164,6 +164,7 @@ func (j *Judge) applyMap(index uint64, logTimeNS int64, body []byte) error {
 	}
 	p := j.proposal(verify.Hash(m.Sha256))
 	j.version = &Version{Map: p.Map, Index: index, LogTimeNS: logTimeNS, Body: m}
+	j.approvals.settle(p.Map)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.proposals, j.ready = nil, nil
@@ -177,6 +178,11 @@ func (j *Judge) Restore(v *Version) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.version, j.proposals, j.ready, j.parts = v, nil, nil, parts{}
+	if v == nil {
+		j.approvals.settle(nil)
+		return
+	}
+	j.approvals.settle(v.Map)
 }
 
 // approveMap counts an approval of a proposal.

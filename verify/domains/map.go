@@ -37,6 +37,8 @@ type domain struct {
 // A flow is one that is ready to match.
 type flow struct {
 	*daybookv1.Flow
+	pair       string // pairKey of it
+	at         int    // place among the map's flows
 	any, needs bool
 	from       int64 // not before
 	until      int64 // not after; 0: without end
@@ -154,6 +156,7 @@ func (c *Map) addFlows() error {
 			return err
 		}
 		from, to := c.names[f.From], c.names[f.To]
+		ready.at = len(c.flows)
 		c.flows[f.Id] = f
 		from.flows[to] = append(from.flows[to], ready)
 	}
@@ -167,7 +170,7 @@ func ActionClass(name string) daybookv1.ActionClass {
 }
 
 func makeFlow(f *daybookv1.Flow) (*flow, error) {
-	ready := &flow{Flow: f, needs: f.NeedsApproval, from: f.NotBeforeNs, until: f.NotAfterNs, least: f.LeastProof}
+	ready := &flow{Flow: f, pair: pairKey(f.From, f.To), needs: f.NeedsApproval, from: f.NotBeforeNs, until: f.NotAfterNs, least: f.LeastProof}
 	for _, action := range f.Actions {
 		operation, isOperation := strings.CutPrefix(action, "op:")
 		prefix, isPrefix := strings.CutSuffix(operation, "*")
@@ -249,6 +252,29 @@ func (c *Map) domain(id string) *domain {
 
 // Flow returns the flow with that id; nil: none.
 func (c *Map) Flow(id string) *daybookv1.Flow { return c.flows[id] }
+
+// same tells whether two identities are one person's.
+func (c *Map) same(a string, b []byte) bool {
+	if a == string(b) {
+		return true
+	}
+	p := c.people[a]
+	return p != nil && p == c.people[string(b)]
+}
+
+// flow returns the flow of the map that f is; nil: it is none of its.
+func (c *Map) flow(f *daybookv1.Flow) *flow {
+	from, to := c.domain(f.From), c.domain(f.To)
+	if from == nil || to == nil {
+		return nil
+	}
+	for _, ready := range from.flows[to] {
+		if ready.Flow == f {
+			return ready
+		}
+	}
+	return nil
+}
 
 // Person returns the id of the person who has the identity, or whose id it is;
 // the identity itself where it is nobody's.
