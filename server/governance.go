@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,8 +16,10 @@ import (
 	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
-// maxVersions bounds the versions of one answer.
-const maxVersions = 1000
+const (
+	maxVersions = 1000 // of one answer
+	maxChanges  = 1000 // of one proposal that are told; a last line counts the others
+)
 
 // governance is the GovernanceService: what people declare, approve and revoke.
 // What they say stands in the log under the identity of their connection.
@@ -132,8 +135,12 @@ func proposalOf(p *domains.Proposal) *apiv1.MapProposal {
 		Sha256: p.SHA256[:], FirstPart: p.FirstPart, Parts: p.Parts, Author: p.Document().Author,
 		Missing: p.Missing(), Approved: slices.Sorted(maps.Keys(p.Approved)), LogTimeNs: p.LogTimeNS,
 	}
-	for _, c := range p.Changes {
+	changes := p.Changes()
+	for _, c := range changes[:min(len(changes), maxChanges)] {
 		out.Changes = append(out.Changes, changeLine(c))
+	}
+	if n := len(changes) - maxChanges; n > 0 {
+		out.Changes = append(out.Changes, fmt.Sprintf("and %d more", n))
 	}
 	return out
 }

@@ -94,13 +94,13 @@ func entriesText(first uint64, parts uint32) string {
 	return fmt.Sprintf("entries %d to %d", first, first+uint64(parts)-1)
 }
 
-// maxLines is how many changes people are shown; --json has all.
+// maxLines is how many changes people are shown; `daybook domains diff` shows all.
 const maxLines = 60
 
 func writeChanges(b *strings.Builder, p *apiv1.MapProposal) {
 	for i, line := range p.Changes {
 		if i == maxLines {
-			fmt.Fprintf(b, "            and %d more: --json shows all\n", len(p.Changes)-i)
+			fmt.Fprintf(b, "            and more: `daybook domains diff` shows all\n")
 			break
 		}
 		name := ""

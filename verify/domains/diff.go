@@ -42,7 +42,12 @@ type Change struct {
 // added. Where nothing but the text of the file differs, that is a change of the
 // map: people reviewed another text.
 func Diff(old, new *daybookv1.MapDocument) []Change {
-	changes := diffParts(old, new)
+	return diff(old, new, true)
+}
+
+// diff is Diff, with the details or without, which cost most.
+func diff(old, new *daybookv1.MapDocument, details bool) []Change {
+	changes := diffParts(old, new, details)
 	if old != nil && len(changes) == 0 && !bytes.Equal(old.Yaml, new.Yaml) {
 		changes = append(changes, Change{What: ChangeMap, How: Changed, Details: []string{"the file's text alone: comments, order or notation"},
 			Approvers: mapApprovers(old, new)})
@@ -59,23 +64,23 @@ func Diff(old, new *daybookv1.MapDocument) []Change {
 // proposal that gives the person another identity must not answer it.
 func Needed(old, new *daybookv1.MapDocument) []string {
 	var out []string
-	for _, c := range Diff(old, new) {
+	for _, c := range diff(old, new, false) {
 		out = append(out, c.Approvers...)
 	}
 	return distinct(out)
 }
 
 // diffParts compares the messages.
-func diffParts(old, new *daybookv1.MapDocument) []Change {
+func diffParts(old, new *daybookv1.MapDocument, details bool) []Change {
 	approvers := mapApprovers(old, new)
 	changes := diffMap(old, new, approvers)
-	changes = append(changes, diffList(ChangeDomain, old.GetDomains(), new.GetDomains(),
+	changes = append(changes, diffList(ChangeDomain, details, old.GetDomains(), new.GetDomains(),
 		func(d *daybookv1.Domain) *facts { return factsOf(fileOfDomain(d)) },
 		func(_, _ *daybookv1.Domain) []string { return slices.Clone(approvers) })...)
-	changes = append(changes, diffList(ChangeFlow, old.GetFlows(), new.GetFlows(),
+	changes = append(changes, diffList(ChangeFlow, details, old.GetFlows(), new.GetFlows(),
 		func(f *daybookv1.Flow) *facts { return factsOf(fileOfFlow(f)) },
 		func(a, b *daybookv1.Flow) []string { return distinct([]string{a.GetApprover(), b.GetApprover()}) })...)
-	return append(changes, diffList(ChangePerson, old.GetPeople(), new.GetPeople(),
+	return append(changes, diffList(ChangePerson, details, old.GetPeople(), new.GetPeople(),
 		func(p *daybookv1.Person) *facts { return factsOf(fileOfPerson(p)) },
 		func(_, _ *daybookv1.Person) []string { return slices.Clone(approvers) })...)
 }
@@ -106,24 +111,32 @@ type part interface {
 }
 
 // diffList compares two lists by the ids of their items.
-func diffList[T part](what string, old, new []T, values func(T) *facts, approvers func(old, new T) []string) []Change {
-	before, after := byID(old), byID(new)
-	ids := maps.Clone(after)
-	maps.Copy(ids, before)
+func diffList[T part](what string, details bool, old, new []T, values func(T) *facts, approvers func(old, new T) []string) []Change {
+	olds, news := byID(old), byID(new)
+	ids := maps.Clone(news)
+	maps.Copy(ids, olds)
 	var none T
 	var out []Change
 	for _, id := range slices.Sorted(maps.Keys(ids)) {
-		a, b := before[id], after[id]
+		a, b := olds[id], news[id]
 		c := Change{What: what, ID: id, How: Changed}
+		var before, after *facts
 		switch {
 		case a == none:
-			c.How, c.Details = Added, differ(nil, values(b))
+			c.How = Added
 		case b == none:
-			c.How, c.Details = Removed, differ(values(a), nil)
+			c.How = Removed
 		case proto.Equal(a, b):
 			continue
-		default:
-			c.Details = differ(values(a), values(b))
+		}
+		if a != none && details {
+			before = values(a)
+		}
+		if b != none && details {
+			after = values(b)
+		}
+		if details {
+			c.Details = differ(before, after)
 		}
 		c.Approvers = approvers(a, b)
 		out = append(out, c)

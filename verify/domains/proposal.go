@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -22,9 +23,9 @@ type Proposal struct {
 	SHA256    verify.Hash
 	FirstPart uint64
 	Parts     uint32
-	LogTimeNS int64  // of the last part
-	AuthorID  string // person id of the author; the identity where it is nobody's
-	Changes   []Change
+	LogTimeNS int64             // of the last part
+	AuthorID  string            // person id of the author; the identity where it is nobody's
+	Changes   func() []Change   // what it changes, computed by the first call; safe for concurrent use
 	Needed    []string          // person ids, ascending
 	Approved  map[string]uint64 // person id to index of the approval, plus 1
 
@@ -59,7 +60,7 @@ func (j *Judge) Propose(document []byte) (*Proposal, error) {
 	if j.version != nil {
 		p.old, oldDocument = j.version.Map, j.version.Document()
 	}
-	p.Changes = Diff(oldDocument, m.Document())
+	p.Changes = sync.OnceValue(func() []Change { return Diff(oldDocument, m.Document()) })
 	p.Needed = Needed(oldDocument, m.Document())
 	author := m.Document().Author
 	if p.AuthorID = p.PersonOf(author); p.AuthorID == "" {

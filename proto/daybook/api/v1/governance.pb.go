@@ -130,7 +130,8 @@ type MapProposal struct {
 	Missing []string `protobuf:"bytes,5,rep,name=missing,proto3" json:"missing,omitempty"`
 	// People who have, by id.
 	Approved []string `protobuf:"bytes,6,rep,name=approved,proto3" json:"approved,omitempty"`
-	// What differs from the map in force, a line for each change.
+	// What differs from the map in force, a line for each change; at most 1,000, and
+	// a last one that counts the others.
 	Changes []string `protobuf:"bytes,7,rep,name=changes,proto3" json:"changes,omitempty"`
 	// Log time of its last part, UTC nanoseconds.
 	LogTimeNs     int64 `protobuf:"varint,8,opt,name=log_time_ns,json=logTimeNs,proto3" json:"log_time_ns,omitempty"`
