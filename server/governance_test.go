@@ -380,6 +380,11 @@ func TestApprovalsByREST(t *testing.T) {
 			t.Errorf("entry %d is of %v by %q, %v", index, e.Entry.Place.Kind, who, err)
 		}
 	}
+	for _, path := range []string{"/v1/domain-map", "/v1/domain-maps", "/v1/approvals?subject=APPROVAL_SUBJECT_ACTOR&name=alice", "/v1/entries?source_tier=TIER_PRODUCTION&flow=web-to-db"} {
+		if code, body := get(t, web(t, w.tlsOf(t, w.ca, tickets, time.Now())), "https://"+w.addresses.QueryHTTP+path); code != http.StatusOK {
+			t.Errorf("GET %s: %d %s", path, code, body)
+		}
+	}
 	// A map is larger than other requests.
 	padded := append(firmMap(nextFlow), bytes.Repeat([]byte("# review\n"), 10_000)...)
 	if code, got := w.post(t, producer, "/v1/domain-maps", map[string]any{"yaml": base64.StdEncoding.EncodeToString(padded)}); code != http.StatusOK {
