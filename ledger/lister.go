@@ -35,10 +35,14 @@ type lister struct {
 
 // search goes through the candidates of one span.
 func (s *lister) search(ctx context.Context, in *listSpan) error {
-	s.where = in.where
+	where, ok, err := s.l.where(s.f, in)
+	if err != nil || !ok {
+		return err
+	}
+	s.where = where
 	seen := 0
-	query := index.Query{Matches: in.where, OccurredFrom: s.f.OccurredFrom, OccurredUntil: s.f.OccurredUntil}
-	err := s.l.index.Search(ctx, query, in.lo, in.hi, !s.f.Ascending, func(i uint64) bool {
+	query := index.Query{Matches: where, OccurredFrom: s.f.OccurredFrom, OccurredUntil: s.f.OccurredUntil}
+	err = s.l.index.Search(ctx, query, in.lo, in.hi, !s.f.Ascending, func(i uint64) bool {
 		if seen++; seen%bundleWidth == 0 && ctx.Err() != nil {
 			s.err = context.Cause(ctx)
 			return false

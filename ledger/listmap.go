@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/daybook-ledger/daybook/ledger/index"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify/domains"
@@ -26,41 +28,61 @@ type DomainWords struct {
 	Owner    string
 }
 
-// A listSpan is a range of entries under one version of the domain map, and what a
-// filter asks for there.
+// A listSpan is a range of entries under one version of the domain map.
 type listSpan struct {
-	lo, hi uint64
-	where  []Match
+	lo, hi  uint64
+	version uint64 // index of its entry; 0: the filter says nothing of the map
 }
 
 // spans cuts [lo, hi) into the versions of the domain map, in the order of the
-// list: what a filter says of domains is another set of them under each. ErrNoMap
-// where it says something and no map ever came into force.
+// list. It reads the versions' entries, not their documents. ErrNoMap where the
+// filter says something of the map and none ever came into force.
 func (l *Ledger) spans(f *ListFilter, lo, hi uint64) ([]listSpan, error) {
-	where := f.matches()
 	if f.Declared == (Declared{}) {
-		return []listSpan{{lo, hi, where}}, nil
+		return []listSpan{{lo: lo, hi: hi}}, nil
 	}
-	if l.MapInForce() == nil {
+	newest := l.MapInForce()
+	if newest == nil {
 		return nil, ErrNoMap
 	}
 	var out []listSpan
-	end := hi
-	err := l.MapVersions(func(v *domains.Version) bool { // newest first
-		s := listSpan{lo: max(lo, v.Index+1), hi: end}
-		end = min(end, v.Index+1)
-		if s.lo < s.hi {
-			if more, ok := f.Declared.under(v.Map); ok {
-				s.where = slices.Concat(where, more)
-				out = append(out, s)
-			}
+	for at := newest.Index; hi > lo; {
+		if s := (listSpan{max(lo, at+1), hi, at}); s.lo < s.hi {
+			out = append(out, s)
 		}
-		return end > lo
-	})
+		hi = min(hi, at+1)
+		e, err := l.past().entry(at, daybookv1.Kind_KIND_DOMAIN_MAP)
+		if err != nil {
+			return nil, err
+		}
+		m := new(daybookv1.DomainMap)
+		if err := proto.Unmarshal(e.Body, m); err != nil {
+			return nil, &FaultError{at, err.Error()}
+		}
+		if m.Previous == 0 {
+			break
+		}
+		at = m.Previous - 1
+	}
 	if f.Ascending {
 		slices.Reverse(out)
 	}
-	return out, err
+	return out, nil
+}
+
+// where returns what a filter asks for in a span: what it says of domains is
+// another set of them under each version. False where no entry can match.
+func (l *Ledger) where(f *ListFilter, s *listSpan) ([]Match, bool, error) {
+	where := f.matches()
+	if s.version == 0 {
+		return where, true, nil
+	}
+	v, err := l.versionAt(s.version)
+	if err != nil {
+		return nil, false, err
+	}
+	more, ok := f.Declared.under(v.Map)
+	return append(where, more...), ok, nil
 }
 
 // under returns what is asked for under a version of the map; false where no

@@ -130,7 +130,7 @@ func printApprovals(w io.Writer, all []*apiv1.ApprovalState, now time.Time) erro
 func subjectText(a *daybookv1.Approval) string {
 	name := a.Name
 	if len(a.Sha256) > 0 {
-		name = fmt.Sprintf("%.12x", a.Sha256)
+		name = fmt.Sprintf("%.8x", a.Sha256)
 	}
 	return strings.TrimSpace(word(a.Subject.String(), "APPROVAL_SUBJECT_") + " " + name)
 }
