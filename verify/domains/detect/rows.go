@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -142,13 +143,13 @@ func (d *Detector) All(set func(key, value []byte) error) error {
 
 var errRow = errors.New("a row of the detectors is damaged")
 
-// Load takes one row of a saved state, in the order of their keys, into a new
-// detector. [Detector.Loaded] must be called after the last.
+// Load takes one row of a saved state into a new detector, strictly: All gives the
+// same bytes. [Detector.Loaded] must be called after the last.
 func (d *Detector) Load(key, value []byte) error {
 	if len(key) == 0 {
 		return errRow
 	}
-	if key[0] == StateKey[0] {
+	if bytes.Equal(key, StateKey) {
 		return d.parseMeta(value)
 	}
 	for _, t := range d.tables() {
@@ -205,6 +206,9 @@ func (d *Detector) parseMeta(value []byte) error {
 		return errRow
 	}
 	d.day, d.mapIndex, d.told, d.overflowed, d.seq = int64(day), mapIndex, int(told), uint32(overflowed), seq
+	if !bytes.Equal(d.meta(), value) {
+		return errRow
+	}
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package detect
 
+import "bytes"
+
 // A table is a bounded map whose changes can be saved. Its rows are handed out by
 // pointer: whoever changes one touches it.
 type table[K comparable, V any] struct {
@@ -142,9 +144,13 @@ func (t *table[K, V]) all(set func(key, value []byte) error) error {
 	return nil
 }
 
+// load takes a row as all gives it: one row has one encoding.
 func (t *table[K, V]) load(key, value []byte) bool {
 	k, v, ok := t.decode(key, value)
 	if !ok || t.rows[k] != nil {
+		return false
+	}
+	if sameKey, same := t.encode(k, &v); !bytes.Equal(sameKey, key) || !bytes.Equal(same, value) {
 		return false
 	}
 	t.rows[k] = &row[K, V]{key: k, v: v, saved: true}
