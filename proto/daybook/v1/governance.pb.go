@@ -118,7 +118,7 @@ const (
 	AlertType_ALERT_TYPE_APPROVAL_UNUSED AlertType = 6
 	// A flow that nobody used.
 	AlertType_ALERT_TYPE_FLOW_UNUSED AlertType = 7
-	// A run silent past its limit.
+	// A run, or an expected producer, silent past its limit.
 	AlertType_ALERT_TYPE_SILENCE AlertType = 8
 	// A clock beyond its domain's limit.
 	AlertType_ALERT_TYPE_CLOCK AlertType = 9
@@ -130,7 +130,7 @@ const (
 	AlertType_ALERT_TYPE_UNMAPPED AlertType = 12
 	// Other bytes under a number that was taken.
 	AlertType_ALERT_TYPE_NUMBER_CONFLICT AlertType = 13
-	// A source with too many distinct targets.
+	// A source with too many distinct targets, or a detector with no room.
 	AlertType_ALERT_TYPE_OVERFLOW AlertType = 14
 	// The ledger's own clock.
 	AlertType_ALERT_TYPE_LEDGER_CLOCK AlertType = 15
@@ -829,6 +829,12 @@ func (x *Revocation) GetAuthentication() string {
 // one for each silence.
 //
 // Gap: one for each gap entry, in the same commit.
+//
+// Credential and key reuse, undeclared flow, forbidden tier, revoked use, unused
+// approval and flow, clock, one-sided crossing, shared hosting, unmapped name, and
+// the silence of a producer that the domain map expects: as package
+// verify/domains/detect says, whose function of the entries before it the alert
+// is, its entries and words included. It stands before the next close.
 type Alert struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// hash(alert, u32 type, subject, u64 period_start_ns, u64 period_end_ns).
@@ -838,7 +844,9 @@ type Alert struct {
 	// Version of the detector.
 	DetectorVersion uint32 `protobuf:"varint,3,opt,name=detector_version,json=detectorVersion,proto3" json:"detector_version,omitempty"`
 	// What it is about: a domain, a producer, or a run as `run <hex id> of
-	// <producer>`; of a gap with `, numbers <first>-<last>`.
+	// <producer>`; of a gap with `, numbers <first>-<last>`. Further ones are made up
+	// of a word and a name, such as `credential <hex>`, `flow <id>`, `approval <id> at
+	// <index>` or `<source> -> <target> under map <index>`.
 	Subject string `protobuf:"bytes,4,opt,name=subject,proto3" json:"subject,omitempty"`
 	// Source domain id, where it is about a pair.
 	Source string `protobuf:"bytes,5,opt,name=source,proto3" json:"source,omitempty"`
