@@ -40,8 +40,8 @@ func newFsckCommand() *cobra.Command {
 		Use:   "fsck --data DIR",
 		Short: "Re-derive every leaf, tile, stream, close and root of a log",
 		Long: `Read the whole log and compute everything again from the entries' bytes: leaf
-hashes, tiles, stream positions, runs, closes, the root at every commit, and the
-tables of the search index. A log that is being served is checked through its
+hashes, tiles, stream positions, runs, closes, verdicts, the alerts that follow
+from the entries, the root at every commit, and the tables of the search index. A log that is being served is checked through its
 admin listener, at its present size.`,
 		Example: `  daybookd fsck --data /srv/daybook
   daybookd fsck --data /srv/daybook --json`,
