@@ -80,7 +80,10 @@ func (g *gate) credentialOf(ctx context.Context) (credential, error) {
 	}
 	switch info := p.AuthInfo.(type) {
 	case authInfo:
-		c := credential{tokens: metadata.ValueFromIncomingContext(ctx, "authorization"), address: hostOf(p.Addr.String())}
+		c := credential{tokens: metadata.ValueFromIncomingContext(ctx, "authorization")}
+		if len(c.tokens) > 0 {
+			c.address = hostOf(p.Addr.String())
+		}
 		if info.connection == nil {
 			return c, nil
 		}

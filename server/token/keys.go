@@ -74,8 +74,8 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // verify checks the signature of a token and returns what was signed.
 func (k *keys) verify(ctx context.Context, raw, id string, allowed []jose.SignatureAlgorithm) ([]byte, error) {
-	signed, err := jose.ParseSigned(raw, allowed)
-	if err != nil || len(signed.Signatures) != 1 {
+	signed, err := jose.ParseSignedCompact(raw, allowed)
+	if err != nil {
 		return nil, refuse(Malformed, "the token is no signed JWT")
 	}
 	list, err := k.get(ctx, id)
@@ -100,7 +100,7 @@ func (k *keys) get(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 		return list, err
 	}
 	// One fetch serves all who wait; it does not end with the call that began it.
-	_, err, _ = k.flight.Do("keys", func() (any, error) {
+	k.flight.Do("keys", func() (any, error) {
 		return nil, k.fetch(context.WithoutCancel(ctx))
 	})
 	if ctx.Err() != nil {
