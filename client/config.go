@@ -28,6 +28,9 @@ type Config struct {
 	// Key is the path of the client's PEM private key: PKCS #8, Ed25519 or
 	// ECDSA P-256. It also signs heartbeats and the end of a run.
 	Key string
+	// Pair returns certificate chain and key, both PEM, in place of what is in the
+	// files Certificate and Key, which it is read from. nil: the files hold them.
+	Pair func() (certificate, key []byte, err error)
 	// VKey is the log's verifier key.
 	VKey string
 	// State is the directory of the newest checkpoint; made where it is missing.

@@ -31,7 +31,7 @@ type identity struct {
 
 // loadIdentity reads the certificate, its key and the bundle of the server's CA.
 func loadIdentity(c *Config) (*identity, error) {
-	pair, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	pair, err := c.pair()
 	if err != nil {
 		return nil, fmt.Errorf("loading certificate: %w", err)
 	}
@@ -63,6 +63,18 @@ func loadIdentity(c *Config) (*identity, error) {
 			ClientSessionCache: tls.NewLRUClientSessionCache(0),
 		},
 	}, nil
+}
+
+// pair reads certificate and key.
+func (c *Config) pair() (tls.Certificate, error) {
+	if c.Pair == nil {
+		return tls.LoadX509KeyPair(c.Certificate, c.Key)
+	}
+	certificate, key, err := c.Pair()
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate, key)
 }
 
 // runSigner refuses keys that verify.CheckRunSignature does not know.

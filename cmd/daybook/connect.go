@@ -18,6 +18,7 @@ import (
 type connection struct {
 	profile, ingest, query string
 	identity               string
+	officer, passphrase    string
 	patience               time.Duration
 
 	mu   sync.Mutex
@@ -28,6 +29,8 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.profile, "profile", "", "profile `file` (default $"+client.ProfileVariable+")")
 	f.StringVar(&c.identity, "identity", "", "who you are, in place of the profile's: a `folder` that daybookd identity issued, or NAME of NAME.pem and NAME.key")
+	f.StringVar(&c.officer, "officer", "", "a production officer's sealed credential `file`, in place of the profile's identity")
+	f.StringVar(&c.passphrase, "passphrase-file", "", "`file` with the passphrase of --officer (default: ask on the terminal)")
 	f.StringVar(&c.ingest, "ingest-addr", "", "`host:port` of ingest, in place of the profile's")
 	f.StringVar(&c.query, "query-addr", "", "`host:port` of query, in place of the profile's")
 	f.DurationVar(&c.patience, "patience", 120*time.Second, "give up after so long without progress")
@@ -56,6 +59,11 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 	}
 	if c.identity != "" {
 		cfg.Certificate, cfg.Key = identityFiles(c.identity)
+	}
+	if c.officer != "" {
+		if err := asOfficer(cmd, &cfg, c.officer, c.passphrase); err != nil {
+			return nil, err
+		}
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
 	cfg.OnRetry = func(err error, _ time.Duration) { c.tellRetry(cmd, err) }

@@ -97,7 +97,7 @@ For example:  daybook import --format cloudtrail trail.json.gz
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newAppendCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
+	root.AddCommand(newAppendCommand(), newOfficerCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
 		newCheckpointCommand(), newCloseCommand(), newDriftCommand(), newRunsCommand(), newDomainsCommand(), newApproveCommand(), newRevokeCommand(),
 		newApprovalsCommand(), newBenchCommand(), newVersionCommand())
 	return root
