@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -322,5 +324,31 @@ func TestWhoWasRefusedIsRecorded(t *testing.T) {
 			t.Fatal("no entry tells of the refusal")
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestAShutLogAnswersPeopleAndOwesTheEntry(t *testing.T) {
+	w := newWorldOn(t, recorded())
+	openRun(t, w.ingest(t))
+	w.end(t)
+	if err := os.MkdirAll(filepath.Join(w.dir, "evidence"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, "evidence", "presented"), []byte("note"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(t)
+	size := w.log.Head().Size
+	for range 3 {
+		if _, err := w.query(t).ListEntries(t.Context(), &apiv1.ListEntriesRequest{Source: "web"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.log.Head().Size; got != size {
+		t.Errorf("a shut log grew from %d to %d", size, got)
+	}
+	_, body := get(t, web(t, w.tlsOf(t, w.ca, "", time.Now())), "https://"+w.addresses.Operations+"/metrics")
+	if !contains(body, `daybook_reads_total{outcome="owed"} 1`) || !contains(body, `daybook_reads_total{outcome="counted"} 2`) {
+		t.Error("the metrics do not tell of reads that are owed")
 	}
 }
