@@ -31,6 +31,10 @@ type Config struct {
 	// Pair returns certificate chain and key, both PEM, in place of what is in the
 	// files Certificate and Key, which it is read from. nil: the files hold them.
 	Pair func() (certificate, key []byte, err error)
+	// Token returns the bearer token of the person on whose behalf the log is asked,
+	// for each call on query; the log then knows the caller by it, not by the
+	// certificate. It is called from several goroutines. nil: no token is sent.
+	Token func() (string, error)
 	// VKey is the log's verifier key.
 	VKey string
 	// State is the directory of the newest checkpoint; made where it is missing.

@@ -71,7 +71,7 @@ func (e endpoint) host() string {
 }
 
 // dial makes a connection that connects when it is first used.
-func dial(e endpoint, ids *identities) (*grpc.ClientConn, error) {
+func dial(e endpoint, ids *identities, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	connect := func(ctx context.Context, _ string) (net.Conn, error) {
 		address, err := e.resolve()
 		if err != nil {
@@ -80,7 +80,7 @@ func dial(e endpoint, ids *identities) (*grpc.ClientConn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", address)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+e.name,
+	conn, err := grpc.NewClient("passthrough:///"+e.name, append(more,
 		grpc.WithTransportCredentials(liveTLS{ids, e.host()}),
 		grpc.WithContextDialer(connect),
 		grpc.WithConnectParams(grpc.ConnectParams{
@@ -95,7 +95,7 @@ func dial(e endpoint, ids *identities) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(codec{}), grpc.MaxCallRecvMsgSize(maxAnswer)),
 		experimental.WithBufferPool(buffers),
 		grpc.WithDisableServiceConfig(),
-	)
+	)...)
 	if err != nil {
 		return nil, fmt.Errorf("dialing %s: %w", e.name, err)
 	}

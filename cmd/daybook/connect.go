@@ -19,6 +19,7 @@ type connection struct {
 	profile, ingest, query string
 	identity               string
 	officer, passphrase    string
+	token                  string
 	patience               time.Duration
 
 	mu   sync.Mutex
@@ -31,6 +32,7 @@ func (c *connection) flags(cmd *cobra.Command) {
 	f.StringVar(&c.identity, "identity", "", "who you are, in place of the profile's: a `folder` that daybookd identity issued, or NAME of NAME.pem and NAME.key")
 	f.StringVar(&c.officer, "officer", "", "a production officer's sealed credential `file`, in place of the profile's identity")
 	f.StringVar(&c.passphrase, "passphrase-file", "", "`file` with the passphrase of --officer (default: ask on the terminal)")
+	f.StringVar(&c.token, "token-file", "", "`file` with your OIDC token, by which query then knows you; read for each call")
 	f.StringVar(&c.ingest, "ingest-addr", "", "`host:port` of ingest, in place of the profile's")
 	f.StringVar(&c.query, "query-addr", "", "`host:port` of query, in place of the profile's")
 	f.DurationVar(&c.patience, "patience", 120*time.Second, "give up after so long without progress")
@@ -63,6 +65,12 @@ func (c *connection) dial(cmd *cobra.Command, change func(*client.Config)) (*cli
 	if c.officer != "" {
 		if err := asOfficer(cmd, &cfg, c.officer, c.passphrase); err != nil {
 			return nil, err
+		}
+	}
+	if c.token != "" {
+		cfg.Token = func() (string, error) {
+			b, err := os.ReadFile(c.token)
+			return strings.TrimSpace(string(b)), err
 		}
 	}
 	cfg.Patience, cfg.Software = c.patience, "daybook "+version()
