@@ -66,6 +66,19 @@ func TestGuide(t *testing.T) {
 	}
 }
 
+// TestFirmReadme runs every command of the sample firm's page, in its folder.
+func TestFirmReadme(t *testing.T) {
+	folder := filepath.Join(root(t), "cmd/daybook/testdata/firm")
+	ran := 0
+	for _, f := range fences(t, filepath.Join(folder, "README.md")) {
+		ran++
+		runBlock(t, folder, f.text)
+	}
+	if ran == 0 {
+		t.Error("the page has no command")
+	}
+}
+
 // runBlock runs commands as a shell does that stops at the first which fails.
 func runBlock(t *testing.T, dir, commands string) {
 	t.Helper()

@@ -13,7 +13,8 @@ import (
 )
 
 // TestScripts runs testdata/script: how the three programs behave towards
-// people and towards scripts. Three commands are added to testscript's own:
+// people and towards scripts. $FIRM is the folder of the sample firm. Three
+// commands are added to testscript's own:
 //
 //	exits CODE REGEXP program args...   the exit code, and words on stdout or stderr
 //	serve DIR flags...                  starts daybookd and waits until it serves
@@ -26,6 +27,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("DAYBOOKD", daybookd)
+			env.Setenv("FIRM", filepath.Join(root(t), "cmd/daybook/testdata/firm"))
 			env.Setenv("PATH", filepath.Dir(daybookd)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Values[daemonsKey{}] = map[string]*daemon{}
 			return nil
