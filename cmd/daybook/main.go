@@ -99,7 +99,7 @@ For example:  daybook import --format cloudtrail trail.json.gz
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newAppendCommand(), newOfficerCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
 		newCheckpointCommand(), newCloseCommand(), newDriftCommand(), newRunsCommand(), newDomainsCommand(), newApproveCommand(), newRevokeCommand(),
-		newApprovalsCommand(), newBenchCommand(), newVersionCommand())
+		newApprovalsCommand(), newBenchCommand(), newGuideCommand(), newVersionCommand())
 	return root
 }
 
