@@ -129,6 +129,9 @@ func withoutBytes(v *apiv1.EntryView) *apiv1.EntryView {
 }
 
 func printTable(w io.Writer, views []*apiv1.EntryView, size uint64) error {
+	if alertsAlone(views) {
+		return printAlerts(w, views, size)
+	}
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	why := judged(views)
 	head := "INDEX\tOCCURRED\tSOURCE\tTARGET\tACTOR\tACTION\tOUTCOME\tVERDICT"
@@ -141,6 +144,8 @@ func printTable(w io.Writer, views []*apiv1.EntryView, size uint64) error {
 		if e := v.GetEvent(); e != nil {
 			at, actor = time.Unix(0, e.OccurredAtNs), e.Actor.GetId()
 			action, outcome = e.Action.GetOperation(), word(e.Outcome.GetResult().String(), "OUTCOME_RESULT_")
+		} else if m := v.GetAlert(); m != nil {
+			action = "alert: " + alertWord(m)
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.Index, at.UTC().Format(time.RFC3339),
 			v.Place.Source, v.Place.Target, shorten(actor, 40), shorten(action, 32), outcome, word(v.Place.Verdict.String(), "VERDICT_"))
