@@ -146,6 +146,8 @@ func printTable(w io.Writer, views []*apiv1.EntryView, size uint64) error {
 			action, outcome = e.Action.GetOperation(), word(e.Outcome.GetResult().String(), "OUTCOME_RESULT_")
 		} else if m := v.GetAlert(); m != nil {
 			action = "alert: " + alertWord(m)
+		} else if m := v.GetActivity(); m != nil {
+			actor, action = printable(m.Actor), "activity: "+word(m.Type.String(), "ACTIVITY_TYPE_")
 		}
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.Index, at.UTC().Format(time.RFC3339),
 			v.Place.Source, v.Place.Target, shorten(actor, 40), shorten(action, 32), outcome, word(v.Place.Verdict.String(), "VERDICT_"))
