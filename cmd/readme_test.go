@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,9 +99,13 @@ func TestReadmeCommands(t *testing.T) {
 			continue
 		}
 		found++
-		call := m[1] + " " + m[2]
+		verbs := []string{m[2]}
+		if below := strings.Fields(m[3]); slices.Contains([]string{"domains", "identity", "config"}, m[2]) && len(below) > 0 {
+			verbs = append(verbs, below[0])
+		}
+		call := m[1] + " " + strings.Join(verbs, " ")
 		if _, ok := help[call]; !ok {
-			help[call] = must(t, m[1], m[2], "--help")
+			help[call] = must(t, m[1], append(verbs, "--help")...)
 		}
 		for _, f := range flag.FindAllString(m[3], -1) {
 			if !strings.Contains(help[call], f) && !strings.Contains(help[call], f[1:]) {
