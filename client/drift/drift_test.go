@@ -220,3 +220,33 @@ func TestStopped(t *testing.T) {
 }
 
 func digest(b []byte) []byte { sum := sha256.Sum256(b); return sum[:] }
+
+// TestRouteBack: the route for the answers of a declared flow is as declared, and
+// one that no flow needs in either direction is not.
+func TestRouteBack(t *testing.T) {
+	in, err := drift.ParseTerraform([]byte(`{"format_version": "1.0", "values": {"root_module": {"resources": [
+ {"address": "aws_vpc.web", "type": "aws_vpc", "values": {"id": "vpc-0w", "cidr_block": "10.1.0.0/16", "tags": {"daybook:domain": "web"}}},
+ {"address": "aws_vpc.market", "type": "aws_vpc", "values": {"id": "vpc-0m", "cidr_block": "10.2.0.0/16", "tags": {"daybook:domain": "market-data"}}},
+ {"address": "aws_vpc.desk", "type": "aws_vpc", "values": {"id": "vpc-0d", "cidr_block": "10.3.0.0/16", "tags": {"daybook:domain": "broker-desk"}}},
+ {"address": "aws_vpc_peering_connection.a", "type": "aws_vpc_peering_connection", "values": {"id": "pcx-1", "vpc_id": "vpc-0w", "peer_vpc_id": "vpc-0m", "accept_status": "active"}},
+ {"address": "aws_vpc_peering_connection.b", "type": "aws_vpc_peering_connection", "values": {"id": "pcx-2", "vpc_id": "vpc-0d", "peer_vpc_id": "vpc-0m", "accept_status": "active"}},
+ {"address": "aws_route_table.web", "type": "aws_route_table", "values": {"id": "rtb-1", "vpc_id": "vpc-0w", "route": [{"cidr_block": "10.2.0.0/16", "vpc_peering_connection_id": "pcx-1"}]}},
+ {"address": "aws_route_table.market", "type": "aws_route_table", "values": {"id": "rtb-2", "vpc_id": "vpc-0m", "route": [
+   {"cidr_block": "10.1.0.0/16", "vpc_peering_connection_id": "pcx-1"}, {"cidr_block": "10.3.0.0/16", "vpc_peering_connection_id": "pcx-2"}]}}]}}}`), "state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := scan(t, func(c *drift.Config) {
+		for _, d := range c.Map.Domains {
+			d.Hosting = nil
+		}
+		c.Infrastructures = []*drift.Infrastructure{in}
+	})
+	var found []string
+	for _, d := range r.Differences {
+		found = append(found, d.Check+" "+d.Domain+" "+d.Other)
+	}
+	if diff := cmp.Diff([]string{"terraform-route market-data broker-desk", "terraform-peering broker-desk market-data"}, found); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -67,7 +67,8 @@ func (p *plant) joinsOf(a, b owners, subject, detail string, most Severity) []Di
 	return out
 }
 
-// compareRoutes looks at routes from one network to another.
+// compareRoutes looks at routes from one network to another. One that is there for
+// answers alone is as declared.
 func (p *plant) compareRoutes() []Difference {
 	var out []Difference
 	for _, r := range p.all {
@@ -86,14 +87,19 @@ func (p *plant) compareRoutes() []Difference {
 		for _, route := range routes {
 			for _, j := range n.joined {
 				if p.leads(route, j) {
-					out = append(out, p.reaches(n.owners, p.ownersOf(j.to), "terraform-route", r.address,
-						"it sends "+route.To+" of "+n.title()+" to "+p.title(j.to), 0)...)
+					there := p.reaches(n.owners, p.ownersOf(j.to), "terraform-route", r.address,
+						"it sends "+route.To+" of "+n.title()+" to "+p.title(j.to), 0)
+					out = append(out, slices.DeleteFunc(there, p.answers)...)
 				}
 			}
 		}
 	}
 	return out
 }
+
+// answers tells whether a route is the way back of a declared flow, which answers
+// need: who may begin is what security groups say.
+func (p *plant) answers(d Difference) bool { return p.d.judge(d.Other, d.Domain, 0).why == "" }
 
 // leads tells whether a route uses a join.
 func (p *plant) leads(route tfRoute, j join) bool {
