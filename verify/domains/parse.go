@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 	MaxFile = 8 << 20
 	// MaxDocument bounds a marshalled MapDocument, in bytes: its file and its
 	// messages together.
-	MaxDocument = 16 << 20
+	MaxDocument = verify.MaxMapDocument
 )
 
 // Parse reads a domain map as it stands in a firm's repository:
