@@ -18,6 +18,7 @@ func (w *work) mayReport(v *domains.Version) {
 	if v == nil {
 		return
 	}
+	speaker := v.Speaker(w.producer.ID)
 	var last *admitted
 	for i := range w.items {
 		a := &w.items[i]
@@ -25,10 +26,10 @@ func (w *work) mayReport(v *domains.Version) {
 			continue
 		}
 		last = a
-		if v.MaySpeak(w.producer.ID, a.source, a.target, a.event.Side, daybookv1.Provenance_PROVENANCE_FIRST_HAND) == nil {
+		if speaker.May(a.source, a.target, a.event.Side, daybookv1.Provenance_PROVENANCE_FIRST_HAND) == nil {
 			continue
 		}
-		if err := v.MaySpeak(w.producer.ID, a.source, a.target, a.event.Side, daybookv1.Provenance_PROVENANCE_SECOND_HAND); err != nil {
+		if err := speaker.May(a.source, a.target, a.event.Side, daybookv1.Provenance_PROVENANCE_SECOND_HAND); err != nil {
 			w.mute = refuse(a.number, a.body, err)
 			return
 		}

@@ -55,7 +55,21 @@ func (e *SpeakError) Error() string {
 //
 // It is pure, allocates nothing where it permits, and is called for every event.
 func (m *Map) MaySpeak(producer, source, target string, side daybookv1.Side, p daybookv1.Provenance) error {
-	own := m.trustDomain(producer)
+	return m.Speaker(producer).May(source, target, side, p)
+}
+
+// A Speaker is a producer as a map sees it: what MaySpeak looks up of it once.
+type Speaker struct {
+	m             *Map
+	producer, own string
+}
+
+// Speaker returns a producer, a SPIFFE id, as the map sees it.
+func (m *Map) Speaker(producer string) Speaker { return Speaker{m, producer, m.trustDomain(producer)} }
+
+// May is [Map.MaySpeak] for this producer.
+func (s Speaker) May(source, target string, side daybookv1.Side, p daybookv1.Provenance) error {
+	m, producer, own := s.m, s.producer, s.own
 	speaks, unsaid := own, side == daybookv1.Side_SIDE_UNSPECIFIED
 	if own == "" {
 		speaks = Unmapped
