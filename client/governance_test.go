@@ -196,7 +196,7 @@ func TestApprovalsAreProven(t *testing.T) {
 		t.Errorf("revoked %+v", r)
 	}
 	for name, lie := range map[string]func(*apiv1.ApprovalState){
-		"another entry":    func(a *apiv1.ApprovalState) { a.Index--; a.Revocation-- },
+		"another entry":    func(a *apiv1.ApprovalState) { a.Index, a.Revocation = 0, 1 }, // origin opened
 		"no entry":         func(a *apiv1.ApprovalState) { a.Index, a.Revocation = 1<<40, 0 },
 		"other words":      func(a *apiv1.ApprovalState) { a.Approval.Ticket = "T-2" },
 		"nothing approved": func(a *apiv1.ApprovalState) { a.Approval = nil },
