@@ -15,6 +15,8 @@ import (
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/domains"
 	"github.com/daybook-ledger/daybook/verify/domains/infer"
 )
 
@@ -28,7 +30,7 @@ type mapInferrer struct {
 
 	found map[crossingKey]*crossing
 	read  uint64 // accesses
-	left  uint64 // of them: denied, or inside one domain
+	left  uint64 // of them: denied, or inside one domain, which needs no flow
 	told  time.Time
 }
 
@@ -59,7 +61,8 @@ func newDomainsInferCommand() *cobra.Command {
 		Long: `infer reads the accesses of the log and drafts a map of them: each source and target
 becomes a domain, each pair a flow in mode observe. What only a person can decide
 stands in it behind "# decide:"; comments say what was seen. Accesses that were denied
-are left out, and so are those inside one domain.
+are left out; those inside one domain need no flow, but make it a domain. Names that
+the map in force does not know are drafted too: the draft stands beside that map.
 
 The way in: observe for a week, infer, review, propose; then enforce flow by flow.
 FILE is never overwritten: compare a new draft with what you have.`,
@@ -131,12 +134,14 @@ func (i *mapInferrer) tell(w io.Writer, index uint64) {
 func (i *mapInferrer) add(v *apiv1.EntryView) {
 	e := v.GetEvent()
 	i.read++
-	if e == nil || v.Place.Source == v.Place.Target || e.Decision == daybookv1.Decision_DECISION_DENIED ||
-		e.GetOutcome().GetResult() == daybookv1.OutcomeResult_OUTCOME_RESULT_DENIED {
+	if e == nil || e.Decision == daybookv1.Decision_DECISION_DENIED || e.GetOutcome().GetResult() == daybookv1.OutcomeResult_OUTCOME_RESULT_DENIED {
 		i.left++
 		return
 	}
-	key := crossingKey{v.Place.Source, v.Place.Target, v.Place.Side}
+	key := crossingKey{nameOf(v.Place.Source, e.GetSource().GetDomain()), nameOf(v.Place.Target, e.GetTarget().GetDomain()), v.Place.Side}
+	if key.source == key.target {
+		i.left++
+	}
 	c := i.found[key]
 	if c == nil {
 		c = &crossing{first: e.OccurredAtNs, actions: map[daybookv1.ActionClass]bool{}, operations: map[string]bool{},
@@ -149,6 +154,15 @@ func (i *mapInferrer) add(v *apiv1.EntryView) {
 	c.proofs[e.GetSource().GetProof()] = true
 	note(c.operations, e.GetAction().GetOperation())
 	note(c.producers, v.Head.Producer)
+}
+
+// nameOf returns the id of a domain, or the name that was sent where the map in
+// force does not know it.
+func nameOf(id, sent string) string {
+	if id == domains.Unmapped {
+		return verify.CanonicalDomain([]byte(sent))
+	}
+	return id
 }
 
 // note remembers a name while there is room.

@@ -69,10 +69,12 @@ func (d *draft) add(p *pair) {
 		d.leave(p, reason)
 		return
 	}
-	source.from, target.to = source.from+p.count, target.to+p.count
 	d.report(p, source, target)
+	if source == target {
+		return // inside of a domain nothing needs a flow
+	}
+	source.from, target.to = source.from+p.count, target.to+p.count
 	switch {
-	case source == target: // inside of a domain nothing needs a flow
 	case domains.Forbidden(source.Tier, target.Tier):
 		d.leave(p, fmt.Sprintf("by their names %s is of tier %s and %s of production, which it never reaches", p.source, domains.Word(source.Tier), p.target))
 	case len(d.doc.Flows) >= d.most:

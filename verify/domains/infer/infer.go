@@ -20,7 +20,9 @@
 //
 // A pair that no flow may join is not drafted but listed at the head: one that
 // leads from another tier to production by the names of its domains, and one of
-// a reserved name, such as `?unmapped`.
+// a reserved name, such as `?unmapped`. What was seen inside of one domain has no
+// flow either, but makes it a domain of the draft: one that is not in the map
+// would be unmapped, and whoever reports about it refused.
 package infer
 
 import (

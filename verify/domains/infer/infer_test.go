@@ -192,3 +192,23 @@ func TestDraftLarge(t *testing.T) {
 		t.Error("the most frequent pair is left")
 	}
 }
+
+// TestDraftInside: what is seen inside of one domain alone makes it a domain, of
+// which its collector may report.
+func TestDraftInside(t *testing.T) {
+	const collector = "spiffe://ops/trail"
+	d, err := infer.Draft([]infer.Crossing{{Source: "books", Target: "books", Sides: []daybookv1.Side{byTarget}, Producers: []string{collector}, Count: 5}}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := domains.Compile(d.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Document.Flows)+len(d.Left) != 0 || m.Domain("books") == nil {
+		t.Fatalf("drafted:\n%s", d.YAML)
+	}
+	if err := m.MaySpeak(collector, "books", "books", byTarget, daybookv1.Provenance_PROVENANCE_BACKFILL); err != nil {
+		t.Error(err)
+	}
+}
