@@ -36,11 +36,11 @@ func timed(s daybookv1.ApprovalSubject) bool {
 
 // checkApproval refuses an approval that means nothing or that its approver may
 // not give, and fills in the pair of a flow. It is the sequencer's.
-func checkApproval(j *domains.Judge, m *daybookv1.Approval) error {
+func checkApproval(j *domains.Judge, m *daybookv1.Approval, now int64) error {
 	if err := checkSubject(j, m); err != nil {
 		return err
 	}
-	if err := checkWindow(m); err != nil {
+	if err := checkWindow(m, now); err != nil {
 		return err
 	}
 	if _, taken := j.ApprovalByID(m.Id); taken {
@@ -66,8 +66,13 @@ func samePerson(m *domains.Map, a *daybookv1.Approval) bool {
 	return named && approver == person(a.Name) || a.Requester != "" && approver == person(a.Requester)
 }
 
-func checkWindow(m *daybookv1.Approval) error {
+func checkWindow(m *daybookv1.Approval, now int64) error {
 	switch {
+	case m.Subject == daybookv1.ApprovalSubject_APPROVAL_SUBJECT_MAP_CHANGE:
+		if now < m.NotBeforeNs || m.NotAfterNs != 0 && now >= m.NotAfterNs {
+			return &RefusedError{Field: "not_before_ns", Reason: "a map comes into force with its last approval: leave the time out, or have it include now", Cause: ErrWindow}
+		}
+		return nil
 	case !timed(m.Subject):
 		return nil
 	case m.NotAfterNs == 0:

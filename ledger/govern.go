@@ -105,7 +105,7 @@ func (l *Ledger) Approve(ctx context.Context, approver Person, approval *daybook
 		if m.NotBeforeNs == 0 && timed(m.Subject) {
 			m.NotBeforeNs = q.cohort.time
 		}
-		if err := checkApproval(l.judge, m); err != nil {
+		if err := checkApproval(l.judge, m, q.cohort.time); err != nil {
 			return err
 		}
 		body, err := marshal(m)

@@ -150,24 +150,24 @@ func (a *approvals) each(m *Map, f *flow, actor []byte, fn func([]*Approved)) {
 	}
 }
 
-func (a *approvals) revoke(index uint64, logTimeNS int64, body []byte) error {
+func (a *approvals) revoke(index uint64, logTimeNS int64, body []byte) (*Approved, error) {
 	m := new(daybookv1.Revocation)
 	if err := proto.Unmarshal(body, m); err != nil {
-		return err
+		return nil, err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	approved := a.at[m.Approval-1]
 	switch {
 	case m.Approval == 0 || approved == nil:
-		return fmt.Errorf("revocation of entry %d, which is no approval before it", m.Approval-1)
+		return nil, fmt.Errorf("revocation of entry %d, which is no approval before it", m.Approval-1)
 	case approved.Revocation != 0:
-		return fmt.Errorf("approval %d is revoked twice", approved.Index)
+		return nil, fmt.Errorf("approval %d is revoked twice", approved.Index)
 	case m.From != approved.Body.From || m.To != approved.Body.To:
-		return fmt.Errorf("revocation of approval %d is about another pair", approved.Index)
+		return nil, fmt.Errorf("revocation of approval %d is about another pair", approved.Index)
 	}
 	approved.Revocation, approved.RevokedNS, approved.Revoked = index+1, logTimeNS, m
-	return nil
+	return approved, nil
 }
 
 // Approvals calls fn with a copy of each approval, newest first, until fn returns
@@ -245,9 +245,14 @@ func (a *approvals) best(m *Map, f *flow, access *Access) (*Approved, standing) 
 // covers tells whether the approval is for such an access, whenever it came.
 func (a *Approved) covers(ev *verify.EventFields) bool {
 	at := ev.OccurredAtNS
-	return at >= a.from && (a.until == 0 || at < a.until) &&
+	return a.within(at) &&
 		(a.purpose == "" || len(ev.Purpose) == 0 || a.purpose == string(ev.Purpose)) &&
 		(len(ev.GrantID) == 0 || a.id == string(ev.GrantID))
+}
+
+// within tells whether the approval is valid at a time.
+func (a *Approved) within(ns int64) bool {
+	return ns >= a.from && (a.until == 0 || ns < a.until)
 }
 
 func (a *Approved) standing(m *Map, access *Access) standing {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -85,7 +86,12 @@ func (j *Judge) Apply(index uint64, logTimeNS int64, kind daybookv1.Kind, body [
 		j.approveMap(approved)
 		return nil
 	default:
-		return j.approvals.revoke(index, logTimeNS, body)
+		revoked, err := j.approvals.revoke(index, logTimeNS, body)
+		if err != nil {
+			return err
+		}
+		j.revokeMap(revoked)
+		return nil
 	}
 }
 
@@ -194,8 +200,8 @@ func (j *Judge) approveMap(a *Approved) {
 	if p == nil {
 		return
 	}
-	person := p.PersonOf(a.Body.Approver)
-	if person == "" || person == p.AuthorID || !slices.Contains(p.Needed, person) || p.Approved[person] != 0 {
+	person, ok := p.counts(a)
+	if !ok {
 		return
 	}
 	j.mu.Lock()
@@ -203,6 +209,16 @@ func (j *Judge) approveMap(a *Approved) {
 	p.Approved[person] = a.Index + 1
 	if len(p.Approved) == len(p.Needed) {
 		j.ready = p.entry(j.version)
+	}
+}
+
+// revokeMap takes a revoked approval from the proposals that it counted towards.
+// A version that is in force stays in force.
+func (j *Judge) revokeMap(a *Approved) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, p := range j.proposals {
+		maps.DeleteFunc(p.Approved, func(_ string, at uint64) bool { return at == a.Index+1 })
 	}
 }
 

@@ -120,6 +120,55 @@ func TestIdentityCannotBeTaken(t *testing.T) {
 	}
 }
 
+// TestAuthorByAnotherName: who proposes a version cannot approve it by giving an
+// approver a name of the author's in that version, or the other way round.
+func TestAuthorByAnotherName(t *testing.T) {
+	j := new(domains.Judge)
+	sum := propose(t, j, 10, sampleDocument())
+	approveMap(t, j, 20, sum, "spiffe://people/cco")
+	apply(t, j, 21, 300, daybookv1.Kind_KIND_DOMAIN_MAP, j.Ready())
+	for _, author := range []string{"spiffe://people/cco", "spiffe://people/cco-laptop", "spiffe://people/alice"} {
+		second := sampleDocument()
+		second.Author = author
+		second.Domains[0].Owner = "somebody else"
+		second.People[0].Identities = []string{"alice"}
+		second.People[1].Identities = []string{"spiffe://people/alice", "spiffe://people/cco", "spiffe://people/cco-laptop"}
+		document, err := domains.MarshalDocument(second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused *domains.AuthorError
+		if _, err := j.Propose(document); !errors.As(err, &refused) || refused.Author != "cco" {
+			t.Errorf("%s proposes what cco approves, and is cco by it: %v", author, err)
+		}
+	}
+}
+
+// TestApprovalOfMapEnds: an approval of a proposal counts while it is valid and not
+// revoked.
+func TestApprovalOfMapEnds(t *testing.T) {
+	j := new(domains.Judge)
+	two := sampleDocument()
+	two.People = append(two.People, &daybookv1.Person{Id: "owner", Identities: []string{"spiffe://people/owner"}})
+	two.Flows[0].Approver = "owner"
+	sum := propose(t, j, 10, two)
+	approveMap(t, j, 20, sum, "spiffe://people/cco")
+	apply(t, j, 21, 210, daybookv1.Kind_KIND_REVOCATION, &daybookv1.Revocation{Approval: 21, Revoker: "spiffe://people/cco"})
+	for i, over := range []*daybookv1.Approval{{NotAfterNs: 200}, {NotBeforeNs: 201}} {
+		over.Id, over.Subject = fmt.Sprint(i), daybookv1.ApprovalSubject_APPROVAL_SUBJECT_MAP_CHANGE
+		over.Sha256, over.Approver = sum[:], "spiffe://people/cco"
+		apply(t, j, 22+uint64(i), 200, daybookv1.Kind_KIND_APPROVAL, over)
+	}
+	approveMap(t, j, 24, sum, "spiffe://people/owner")
+	if j.Ready() != nil || !slices.Equal(j.Proposals()[0].Missing(), []string{"cco"}) {
+		t.Fatalf("ready %+v, missing %v", j.Ready(), j.Proposals()[0].Missing())
+	}
+	approveMap(t, j, 25, sum, "spiffe://people/cco")
+	if ready := j.Ready(); ready == nil || !slices.Equal(ready.Approvals, []uint64{25, 26}) {
+		t.Fatalf("ready %+v", ready)
+	}
+}
+
 func TestPartsMustBeWhole(t *testing.T) {
 	document, err := domains.MarshalDocument(sampleDocument())
 	if err != nil {

@@ -16,8 +16,10 @@ import (
 // A Proposal is a version of the domain map that is not in force. It must be
 // approved by the approver of each flow that it adds, removes or changes, as the
 // map in force names them and as it names them itself, and by the map's approver
-// where anything else changes; its author is none of them. It ends when another
-// version comes into force.
+// where anything else changes; its author is none of them, by whatever name the
+// map in force or itself gives to one of them. An approval counts if it was valid
+// when it was given, until it is revoked. A proposal ends when another version
+// comes into force.
 type Proposal struct {
 	*Map
 	SHA256    verify.Hash
@@ -66,11 +68,12 @@ func (j *Judge) Propose(document []byte) (*Proposal, error) {
 	if p.AuthorID = p.PersonOf(author); p.AuthorID == "" {
 		p.AuthorID = author
 	}
+	mine := slices.IndexFunc(p.Needed, func(person string) bool { return p.samePerson(author, person) })
 	switch {
 	case len(p.Needed) == 0:
 		return nil, ErrUnchanged
-	case slices.Contains(p.Needed, p.AuthorID):
-		return nil, &AuthorError{p.AuthorID}
+	case mine >= 0:
+		return nil, &AuthorError{p.Needed[mine]}
 	case j.proposal(p.SHA256) != nil:
 		return nil, ErrProposed
 	case len(j.proposals) >= MaxProposals:
@@ -93,6 +96,22 @@ func (p *Proposal) PersonOf(identity string) string {
 		return ""
 	}
 	return person.Id
+}
+
+// samePerson tells whether two names are one person's, by the map in force or by
+// the proposal: an author is not an approver under a name that only the proposal
+// gives to one of them.
+func (p *Proposal) samePerson(a, b string) bool {
+	return p.Person(a) == p.Person(b) || p.old != nil && p.old.Person(a) == p.old.Person(b)
+}
+
+// counts tells whether an approval in the log counts towards the proposal, and
+// for whom: somebody who must approve it, has not, and did not propose it.
+func (p *Proposal) counts(a *Approved) (person string, ok bool) {
+	person = p.PersonOf(a.Body.Approver)
+	ok = person != "" && slices.Contains(p.Needed, person) && p.Approved[person] == 0 &&
+		!p.samePerson(p.Document().Author, a.Body.Approver) && a.within(a.LogTimeNS)
+	return person, ok
 }
 
 // Clone returns a copy that no approval changes any more.
@@ -125,7 +144,7 @@ func (j *Judge) MayApprove(sha256 verify.Hash, identity string) error {
 	}
 	person := p.PersonOf(identity)
 	switch {
-	case person != "" && person == p.AuthorID || identity == p.Document().Author:
+	case p.samePerson(p.Document().Author, identity):
 		return &AuthorError{identity}
 	case person == "":
 		return &ApproverError{identity, p.Missing(), "the domain map knows no person with that identity"}
