@@ -68,9 +68,13 @@ func (c *Client) DomainMap(ctx context.Context) (*DomainMap, error) {
 }
 
 // DomainMapAt returns the version by which the entry at an index was judged. That
-// it is that one is proven too: the entry names it in its own bytes.
+// it is that one is proven too: the entry names it in its own bytes. Where it
+// names none, the error is a *NoMapError, which is proven as well.
 func (c *Client) DomainMapAt(ctx context.Context, index uint64) (*DomainMap, error) {
 	a, err := c.getMap(ctx, &apiv1.GetDomainMapRequest{At: index + 1})
+	if Reason(err) == noMap {
+		return nil, c.proveNoMap(ctx, index)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +83,36 @@ func (c *Client) DomainMapAt(ctx context.Context, index uint64) (*DomainMap, err
 		return nil, fmt.Errorf("the domain map for entry %d is not proven: %w", index, err)
 	}
 	return m, nil
+}
+
+// noMap is the server's reason where no map was in force.
+const noMap = "NO_MAP"
+
+// A NoMapError says that an entry was judged without a domain map: the entry says
+// so in its own bytes, and is proven to be in the log.
+type NoMapError struct {
+	Entry uint64
+	Size  uint64 // of the checkpoint that the proof leads to
+}
+
+func (e *NoMapError) Error() string {
+	return fmt.Sprintf("no domain map was in force for entry %d, as the entry itself says, which is proven to be in the log", e.Entry)
+}
+
+// proveNoMap returns a *NoMapError where the entry at an index names no map.
+func (c *Client) proveNoMap(ctx context.Context, index uint64) error {
+	none := &NoMapError{Entry: index}
+	err := c.ReceiptRanges(ctx, []Range{{index, index + 1}}, func(r *RangeReceipt) error {
+		none.Size = r.Size
+		return judgedBy(r.Entries[0], 0)
+	})
+	if err == nil && none.Size == 0 {
+		err = errors.New("the answer has no entry")
+	}
+	if err != nil {
+		return fmt.Errorf("that no domain map was in force for entry %d is not proven: %w", index, err)
+	}
+	return none
 }
 
 // DomainMapBySum returns the version or proposal whose document has a SHA-256 sum.
@@ -132,6 +166,9 @@ func (c *Client) proveVersion(ctx context.Context, m *DomainMap, entry *uint64) 
 type otherMapError struct{ entry, got, want uint64 }
 
 func (e *otherMapError) Error() string {
+	if e.want == 0 {
+		return fmt.Sprintf("entry %d was judged by the domain map at %d", e.entry, e.got)
+	}
 	return fmt.Sprintf("entry %d was judged by the domain map at %d, not by that at %d", e.entry, e.got, e.want)
 }
 

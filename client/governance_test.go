@@ -143,6 +143,23 @@ func TestDomainMapIsProven(t *testing.T) {
 	}
 }
 
+// TestNoMapIsProven: that no map was in force is what the entry says, not what the
+// server says.
+func TestNoMapIsProven(t *testing.T) {
+	p := newLiarPeople(t)
+	var judged uint64
+	p.set(func(*liar) { judged = p.own(daybookv1.Kind_KIND_ACTIVITY, activity()) })
+	c := p.dial(t, nil)
+	p.set(func(*liar) { p.refuse = refusal(codes.NotFound, "NO_MAP") })
+	var none *client.NoMapError
+	if _, err := c.DomainMapAt(t.Context(), 1); !errors.As(err, &none) || none.Entry != 1 || none.Size != judged+1 {
+		t.Errorf("the map for entry 1: %v", err)
+	}
+	if _, err := c.DomainMapAt(t.Context(), judged); err == nil || errors.As(err, &none) {
+		t.Errorf("that no map was in force for an entry which names one: %v", err)
+	}
+}
+
 func activity() []byte {
 	return canonical(&daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_ADMIN, Actor: "a", Count: 1})
 }
@@ -196,7 +213,7 @@ func TestApprovalsAreProven(t *testing.T) {
 		t.Errorf("revoked %+v", r)
 	}
 	for name, lie := range map[string]func(*apiv1.ApprovalState){
-		"another entry":    func(a *apiv1.ApprovalState) { a.Index, a.Revocation = 0, 1 }, // origin opened
+		"another entry":    func(a *apiv1.ApprovalState) { a.Index = 1 },
 		"no entry":         func(a *apiv1.ApprovalState) { a.Index, a.Revocation = 1<<40, 0 },
 		"other words":      func(a *apiv1.ApprovalState) { a.Approval.Ticket = "T-2" },
 		"nothing approved": func(a *apiv1.ApprovalState) { a.Approval = nil },

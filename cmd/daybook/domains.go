@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -58,7 +59,7 @@ the entry at that index was judged; with --sha256 any version or open proposal.
 Before anything is printed the proofs are checked: the entry names the map in its own
 bytes, the map's entry names the document by its SHA-256 sum, and the parts of the
 document, each proven to be in the log, have that sum. --verify prints these steps in
-place of the file.`,
+place of the file; that no map was in force for an entry is proven too.`,
 		Example: `  daybook domains get > domains.yaml
   daybook domains get --at 4711 --verify
   daybook domains get --sha256 9f86d081 --json | jq .yaml -r`,
@@ -88,6 +89,10 @@ func (g *mapGetter) do(cmd *cobra.Command) error {
 	}
 	defer c.Close()
 	m, err := g.fetch(cmd, c)
+	var none *client.NoMapError
+	if errors.As(err, &none) && g.verify {
+		return g.printNone(cmd.OutOrStdout(), none)
+	}
 	if err != nil {
 		return err
 	}
@@ -106,6 +111,15 @@ func (g *mapGetter) do(cmd *cobra.Command) error {
 		return nil
 	}
 	_, err = out.Write(m.Document.Yaml)
+	return err
+}
+
+// printNone prints the proof that an entry was judged without a map.
+func (g *mapGetter) printNone(w io.Writer, e *client.NoMapError) error {
+	if g.asJSON {
+		return printJSON(w, map[string]any{"for_entry": e.Entry, "document": nil, "tree_size": e.Size, "verdict": "VERIFIED"})
+	}
+	_, err := fmt.Fprintf(w, "VERIFIED entry %d was judged without a domain map: none was in force\nproven to be in the log of %d entries\n", e.Entry, e.Size)
 	return err
 }
 
