@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -83,6 +85,18 @@ func (c *Client) DomainMapAt(ctx context.Context, index uint64) (*DomainMap, err
 		return nil, fmt.Errorf("the domain map for entry %d is not proven: %w", index, err)
 	}
 	return m, nil
+}
+
+// resolve returns the id of the domain that has a name; empty: none.
+func (m *DomainMap) resolve(name string) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	same := func(other string) bool { return strings.ToLower(other) == name }
+	for _, d := range m.Document.Domains {
+		if same(d.Id) || slices.ContainsFunc(d.Aliases, same) || slices.ContainsFunc(d.Dns, same) {
+			return d.Id
+		}
+	}
+	return ""
 }
 
 // noMap is the server's reason where no map was in force.

@@ -144,10 +144,37 @@ func (c *Client) Approve(ctx context.Context, approval *daybookv1.Approval) (*Ap
 	if approval.Id == "" {
 		got.Id = ""
 	}
+	if err := c.unresolve(ctx, out.Entry.Index, got, approval); err != nil {
+		return nil, fmt.Errorf("the approval is not proven: %w", err)
+	}
 	if !covers(got, approval) {
 		return nil, fmt.Errorf("the approval is not proven: entry %d says something else than what was approved", out.Entry.Index)
 	}
 	return out, nil
+}
+
+// unresolve puts the names of domains as they were asked for into got, where the
+// map in force for the entry at an index resolves them to what it says.
+func (c *Client) unresolve(ctx context.Context, index uint64, got, asked *daybookv1.Approval) error {
+	if (asked.From == "" || asked.From == got.From) && (asked.To == "" || asked.To == got.To) {
+		return nil
+	}
+	resolve := func(name string) string { return verify.CanonicalDomain([]byte(name)) }
+	m, err := c.DomainMapAt(ctx, index)
+	var none *NoMapError
+	switch {
+	case err == nil:
+		resolve = m.resolve
+	case !errors.As(err, &none):
+		return err
+	}
+	if asked.From != "" && resolve(asked.From) == got.From {
+		got.From = asked.From
+	}
+	if asked.To != "" && resolve(asked.To) == got.To {
+		got.To = asked.To
+	}
+	return nil
 }
 
 // covers tells whether got says what was asked; the ledger may have filled in

@@ -117,7 +117,7 @@ func printApprovals(w io.Writer, all []*apiv1.ApprovalState, now time.Time) erro
 	for _, s := range all {
 		a := s.Approval
 		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Index, shorten(a.Id, 24), shorten(subjectText(a), 40), a.From, a.To,
-			windowText(a), shorten(a.Approver, 40), a.Ticket, approvalStanding(s, now))
+			windowText(a), shorten(a.Approver, 40), printable(a.Ticket), approvalStanding(s, now))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -169,7 +169,7 @@ func approvalText(s *apiv1.ApprovalState) string {
 	a := s.Approval
 	row := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(&b, "%-11s %s\n", name, text)
+			fmt.Fprintf(&b, "%-11s %s\n", name, printable(text))
 		}
 	}
 	row("approved", subjectText(a))

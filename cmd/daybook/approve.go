@@ -73,7 +73,7 @@ func (c *approveCommand) do(cmd *cobra.Command) error {
 	if c.asJSON {
 		return printApproved(cmd.OutOrStdout(), a)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "approval    entry %d, id %s, proven to be in the log\n%s", a.State.Index, a.State.Approval.Id, approvalText(a.State))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "approval    entry %d, id %s, proven to be in the log\n%s", a.State.Index, printable(a.State.Approval.Id), approvalText(a.State))
 	return err
 }
 

@@ -31,9 +31,9 @@ func judgementText(v *apiv1.EntryView) string {
 // approvedText says who approved an access, when and under which ticket, and
 // whether before the access or after.
 func approvedText(a *apiv1.ApprovalState, v *apiv1.EntryView) string {
-	text := fmt.Sprintf("entry %d by %s at %s", a.Index, a.GetApproval().GetApprover(), timeText(a.LogTimeNs))
+	text := fmt.Sprintf("entry %d by %s at %s", a.Index, printable(a.GetApproval().GetApprover()), timeText(a.LogTimeNs))
 	if t := a.GetApproval().GetTicket(); t != "" {
-		text += ", ticket " + t
+		text += ", ticket " + printable(t)
 	}
 	text += ", " + beforeOrAfter(a, v)
 	if a.Revocation != 0 {
@@ -62,7 +62,7 @@ func approvalCell(v *apiv1.EntryView) string {
 	}
 	text := shorten(a.GetApproval().GetApprover(), 40)
 	if t := a.GetApproval().GetTicket(); t != "" {
-		text += ", " + t
+		text += ", " + printable(t)
 	}
 	return text + ", " + beforeOrAfter(a, v)
 }

@@ -171,9 +171,10 @@ func word(name, prefix string) string {
 	return name
 }
 
+// shorten returns text for a cell of a table.
 func shorten(s string, n int) string {
 	if r := []rune(s); len(r) > n {
-		return string(r[:n-3]) + "..."
+		s = string(r[:n-3]) + "..."
 	}
-	return s
+	return printable(s)
 }
