@@ -131,9 +131,9 @@ func (l *Ledger) Approve(ctx context.Context, approver Person, approval *daybook
 func (l *Ledger) Revoke(ctx context.Context, revoker Person, approval, reason, ticket string) (domains.Approved, error) {
 	var revoked domains.Approved
 	_, err := l.govern(ctx, func(q *sequencer, w *work) error {
-		a, ok := findApproval(l.judge, approval)
-		if !ok {
-			return fmt.Errorf("%w: no approval has the index or id %q", ErrNotFound, approval)
+		a, err := findApproval(l.judge, approval)
+		if err != nil {
+			return err
 		}
 		if a.Revocation != 0 {
 			return &RefusedError{Field: "approval", Reason: "it is revoked already, by entry " + strconv.FormatUint(a.Revocation-1, 10), Cause: ErrRevoked}
@@ -155,14 +155,23 @@ func (l *Ledger) Revoke(ctx context.Context, revoker Person, approval, reason, t
 	return revoked, err
 }
 
-// findApproval finds an approval by the index of its entry, or by its id.
-func findApproval(j *domains.Judge, name string) (domains.Approved, bool) {
+// findApproval finds an approval by the index of its entry, or by its id. A name
+// that means two is refused: an id may be a number.
+func findApproval(j *domains.Judge, name string) (domains.Approved, error) {
+	byID, known := j.ApprovalByID(name)
 	if index, err := strconv.ParseUint(name, 10, 64); err == nil {
-		if a, ok := j.Approval(index); ok {
-			return a, true
+		switch a, ok := j.Approval(index); {
+		case ok && known && byID.Index != index:
+			return a, &RefusedError{Field: "approval", Reason: fmt.Sprintf("it is the index of the approval %q and the id of another: name them by %q and %d",
+				a.Body.Id, a.Body.Id, byID.Index)}
+		case ok:
+			return a, nil
 		}
 	}
-	return j.ApprovalByID(name)
+	if !known {
+		return byID, fmt.Errorf("%w: no approval has the index or id %q", ErrNotFound, name)
+	}
+	return byID, nil
 }
 
 // checkedBody marshals a body and checks its limits.

@@ -61,6 +61,16 @@ func bringIntoForce(t testing.TB, l *ledger.Ledger, file []byte) *domains.Versio
 	return v
 }
 
+// proposeMap proposes a map file and returns the sum of its document.
+func proposeMap(t testing.TB, l *ledger.Ledger, file []byte) []byte {
+	t.Helper()
+	p, err := l.ProposeMap(t.Context(), author, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.SHA256[:]
+}
+
 // A speaker appends events of one producer in one run.
 type speaker struct {
 	l    *ledger.Ledger
@@ -300,6 +310,26 @@ func TestApprovalsAreRefused(t *testing.T) {
 	var faults domains.Faults
 	if _, err := g.L.ProposeMap(t.Context(), author, []byte("firm: [x]\n")); !errors.As(err, &faults) {
 		t.Errorf("a bad file: %v", err)
+	}
+	now := proto.CloneOf(good)
+	now.Subject, now.Sha256 = daybookv1.ApprovalSubject_APPROVAL_SUBJECT_MAP_CHANGE, proposeMap(t, g.L, firmMap(""))
+	now.NotAfterNs = 1
+	if _, _, err := g.L.Approve(t.Context(), cco, now); !errors.Is(err, ledger.ErrWindow) {
+		t.Errorf("approved a map until long ago: %v", err)
+	}
+	first := approveActor(t, g.L, "alice")
+	numbered := proto.CloneOf(good)
+	numbered.Id = fmt.Sprint(first.Index)
+	second, _, err := g.L.Approve(t.Context(), cco, numbered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var two *ledger.RefusedError
+	if _, err := g.L.Revoke(t.Context(), cco, numbered.Id, "", ""); !errors.As(err, &two) || two.Field != "approval" {
+		t.Errorf("revoking what is one's index and the other's id: %v", err)
+	}
+	if a, err := g.L.Revoke(t.Context(), cco, fmt.Sprint(second.Index), "", ""); err != nil || a.Index != second.Index {
+		t.Errorf("revoking by index: %+v, %v", a, err)
 	}
 	if _, err := g.L.Revoke(t.Context(), cco, "none", "", ""); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("revoking nothing: %v", err)
