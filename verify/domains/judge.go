@@ -17,6 +17,9 @@ import (
 // MaxProposals bounds the proposals since the map in force.
 const MaxProposals = 64
 
+// MaxProposed bounds the documents of these proposals together, in bytes.
+const MaxProposed = 64 << 20
+
 // MaxPart is how many bytes of a document one Part holds; all but the last hold
 // as many.
 const MaxPart = 57344

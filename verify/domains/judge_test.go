@@ -169,6 +169,41 @@ func TestApprovalOfMapEnds(t *testing.T) {
 	}
 }
 
+// TestProposalsAreBounded: no author can keep others from proposing, and all of
+// them have a bound in number and in bytes.
+func TestProposalsAreBounded(t *testing.T) {
+	fill := func(size, most, mostOfOne int) {
+		j := new(domains.Judge)
+		made, index := 0, uint64(1)
+		for author := range 6 {
+			for n := 0; ; n++ {
+				m := sampleDocument()
+				m.Author, m.Yaml = fmt.Sprintf("spiffe://people/author-%d", author), fmt.Appendf(nil, "%d %s", made, strings.Repeat("x", size))
+				document, err := domains.MarshalDocument(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := j.Propose(document); err != nil {
+					if !errors.Is(err, domains.ErrTooManyProposals) || n < mostOfOne && made < most {
+						t.Fatalf("proposal %d, %d of author %d: %v", made, n, author, err)
+					}
+					break
+				}
+				for _, part := range domains.SplitDocument(document) {
+					apply(t, j, index, 100, daybookv1.Kind_KIND_PART, part)
+					index++
+				}
+				made++
+			}
+		}
+		if made != most {
+			t.Errorf("%d proposals of %d bytes are open, want %d", made, size, most)
+		}
+	}
+	fill(10, domains.MaxProposals, domains.MaxProposals/4)
+	fill(15<<20, 4, 2)
+}
+
 func TestPartsMustBeWhole(t *testing.T) {
 	document, err := domains.MarshalDocument(sampleDocument())
 	if err != nil {

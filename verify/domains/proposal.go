@@ -31,7 +31,8 @@ type Proposal struct {
 	Needed    []string          // person ids, ascending
 	Approved  map[string]uint64 // person id to index of the approval, plus 1
 
-	old *Map // in force when it was proposed; nil: none
+	old  *Map // in force when it was proposed; nil: none
+	size int  // of the document, in bytes
 }
 
 // ErrUnchanged: the document says what the map in force says.
@@ -40,8 +41,10 @@ var ErrUnchanged = errors.New("the domain map in force says the same")
 // ErrProposed: the same document is an open proposal.
 var ErrProposed = errors.New("it is proposed already: it needs its approvals")
 
-// ErrTooManyProposals: MaxProposals are open.
-var ErrTooManyProposals = fmt.Errorf("%d proposals are open: approve one of them first", MaxProposals)
+// ErrTooManyProposals: MaxProposals are open, a fourth of them of one author; or
+// they have over MaxProposed bytes, half of them of one author.
+var ErrTooManyProposals = fmt.Errorf("too many proposals are open: at most %d and %d MiB, %d and %d MiB of one author; they end when one of them comes into force",
+	MaxProposals, MaxProposed>>20, MaxProposals/4, MaxProposed>>21)
 
 // An AuthorError says that the author of a proposal would have to approve it.
 type AuthorError struct{ Author string }
@@ -57,7 +60,7 @@ func (j *Judge) Propose(document []byte) (*Proposal, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proposal{Map: m, SHA256: sha256.Sum256(document), Approved: map[string]uint64{}}
+	p := &Proposal{Map: m, SHA256: sha256.Sum256(document), Approved: map[string]uint64{}, size: len(document)}
 	var oldDocument *daybookv1.MapDocument
 	if j.version != nil {
 		p.old, oldDocument = j.version.Map, j.version.Document()
@@ -76,10 +79,27 @@ func (j *Judge) Propose(document []byte) (*Proposal, error) {
 		return nil, &AuthorError{p.Needed[mine]}
 	case j.proposal(p.SHA256) != nil:
 		return nil, ErrProposed
-	case len(j.proposals) >= MaxProposals:
-		return nil, ErrTooManyProposals
+	}
+	if err := j.hasRoom(p); err != nil {
+		return nil, err
 	}
 	return p, nil
+}
+
+// hasRoom refuses one proposal too many: no author can fill the room of others.
+func (j *Judge) hasRoom(p *Proposal) error {
+	all, size, own, ownSize := len(j.proposals), p.size, 0, p.size
+	for _, open := range j.proposals {
+		size += open.size
+		if open.Document().Author == p.Document().Author {
+			own++
+			ownSize += open.size
+		}
+	}
+	if all >= MaxProposals || size > MaxProposed || own >= MaxProposals/4 || ownSize > MaxProposed/2 {
+		return ErrTooManyProposals
+	}
+	return nil
 }
 
 // PersonOf returns the id of the person who has an identity; empty: nobody. Whom
