@@ -7,6 +7,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
 // AppendOwn appends an entry of the ledger's own as it is, and returns its index:
@@ -15,6 +16,19 @@ func (l *Ledger) AppendOwn(ctx context.Context, kind daybookv1.Kind, body []byte
 	w := &work{op: opOwn, kind: kind, body: body}
 	err := l.closes.push(ctx, w)
 	return w.result.first, err
+}
+
+// Misjudge has the ledger judge by no approvals: what a damaged program might do.
+func (l *Ledger) Misjudge(ctx context.Context) error {
+	_, err := l.govern(ctx, func(q *sequencer, w *work) error {
+		l.judge = new(domains.Judge)
+		body, err := marshal(&daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_ADMIN, Actor: "test", Count: 1})
+		if err != nil {
+			return err
+		}
+		return q.appendAll(w, []ownBody{{kind: daybookv1.Kind_KIND_ACTIVITY, body: body}})
+	})
+	return err
 }
 
 // FsckEntries is Fsck without the snapshots.
