@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -54,7 +55,7 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string {
-	s := fmt.Sprintf("event %d was refused: %s", e.Number, e.Reason)
+	s := fmt.Sprintf("event %d was refused: %s", e.Number, strings.TrimPrefix(e.Reason, fmt.Sprintf("event %d refused: ", e.Number)))
 	if e.Limit > 0 {
 		s += fmt.Sprintf(" (limit %d)", e.Limit)
 	}

@@ -31,7 +31,7 @@ type SpeakError struct {
 func (e *SpeakError) Error() string {
 	what := fmt.Sprintf("%s may not report an access from %s to %s", e.Producer, e.Source, e.Target)
 	if e.Code == CodeCollectorFirstHand {
-		return what + " at first hand: it is a collector there, which opens its runs as second-hand or backfill"
+		return what + " at first hand: it is a collector there, which opens its runs as second-hand or backfill; nothing of the batch was appended"
 	}
 	whose := "its trust domain is no domain of the map in force"
 	if e.Domain != "" {
@@ -41,7 +41,8 @@ func (e *SpeakError) Error() string {
 		daybookv1.Side_SIDE_SOURCE: " as seen in the source", daybookv1.Side_SIDE_TARGET: " as seen in the target",
 		daybookv1.Side_SIDE_GATEWAY: " as seen at a gateway", daybookv1.Side_SIDE_COLLECTOR: " as seen by a collector",
 	}[e.Side]
-	return what + at + ": " + whose + "; a gateway or a collector is declared as one of the source or the target"
+	return what + at + ": " + whose + "; nothing of the batch was appended: report under an identity of that side, " +
+		"or have this one declared in the domain map as a gateway or a collector of the source or the target, then send it again"
 }
 
 // MaySpeak tells whether a producer, a SPIFFE id, may report an access between
