@@ -207,6 +207,12 @@ func (i *issuer) timely(t *oidc.IDToken, now time.Time) *RefusedError {
 	return nil
 }
 
+// registered are the claims that say whose a token is, for whom, and when.
+var registered = []string{"iss", "sub", "aud", "exp", "nbf"}
+
+// clip bounds what is repeated of a token.
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 16)], "") }
+
 // signedPayload is an oidc.KeySet for a token whose signature was checked.
 type signedPayload []byte
 
@@ -228,6 +234,14 @@ func (i *issuer) person(ctx context.Context, raw string, signed []byte) (*access
 	var claims map[string]json.RawMessage
 	if err := t.Claims(&claims); err != nil {
 		return nil, nil, refuse(Malformed, "the token's claims are malformed")
+	}
+	// Package json takes Sub for sub: a claim of another name must not stand in for it.
+	for name := range claims {
+		for _, ours := range registered {
+			if name != ours && strings.EqualFold(name, ours) {
+				return nil, nil, refuse(Malformed, "the token has a claim %s beside or instead of %s", clip(name), ours)
+			}
+		}
 	}
 	if value, ok := claims[i.Groups]; ok && i.Groups != "" {
 		if p.Groups, err = groupsOf(value); err != nil {

@@ -121,6 +121,8 @@ func TestTokensAreRefused(t *testing.T) {
 		{"without a subject", with("sub", nil), token.Malformed, false},
 		{"a subject with a line end", with("sub", "ann\nbob"), token.Malformed, false},
 		{"a long subject", with("sub", strings.Repeat("a", 600)), token.Malformed, false},
+		{"another claim in the subject's place", with("SUB", "root"), token.Malformed, false},
+		{"another claim in the end's place", with("Exp", time.Now().Add(9*time.Hour).Unix()), token.Malformed, false},
 		{"groups a number", with("groups", 7), token.Malformed, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
