@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/server/config"
 )
 
 const (
@@ -25,6 +27,11 @@ const (
 	journalEvery = time.Second
 	// journalGrace is how long one record may take.
 	journalGrace = 30 * time.Second
+	// recordRate and recordBurst bound the entries that one person's reads make, by
+	// second: one who reads the log entry by entry must not fill it. Repeats that are
+	// counted are free.
+	recordRate  = 50
+	recordBurst = 1000
 )
 
 // record appends an activity entry, and returns when it is durable.
@@ -35,6 +42,10 @@ type record func(context.Context, *daybookv1.Activity) (uint64, error)
 // counted, and the count is one entry at their end, or when the server stops. A
 // crash loses such counts, never a first read.
 //
+// What one person reads makes so many entries in a second and no more: a read
+// beyond is refused, to be tried again, and so is one that the log is too busy to
+// record.
+//
 // A log that cannot append, being shut or short of disk, reads on: then a read is
 // a line of the program's log and counted in daybook_reads_total{outcome="owed"},
 // and its entry follows once the log appends again. What is owed when the program
@@ -44,6 +55,7 @@ type journal struct {
 	now     func() time.Time
 	log     *slog.Logger
 	metrics *peopleMetrics
+	records *callLimit // by person
 
 	mu    sync.Mutex
 	folds map[[32]byte]*fold // guarded by mu
@@ -63,7 +75,8 @@ type fold struct {
 }
 
 func newJournal(r record, now func() time.Time, log *slog.Logger, m *peopleMetrics) *journal {
-	return &journal{record: r, now: now, log: log, metrics: m, folds: make(map[[32]byte]*fold)}
+	return &journal{record: r, now: now, log: log, metrics: m, folds: make(map[[32]byte]*fold),
+		records: newCallLimit(config.Listener{RequestsPerSecond: recordRate, Burst: recordBurst})}
 }
 
 // answered records a call before its answer leaves. An error of it is the
@@ -99,7 +112,10 @@ func (j *journal) read(ctx context.Context, a *daybookv1.Activity) error {
 		return err
 	}
 	for {
-		f, mine := j.enter(key, a)
+		f, mine, err := j.enter(key, a)
+		if err != nil {
+			return err
+		}
 		now := j.now().UnixNano()
 		if f == nil { // no room to count
 			return j.orOwe(j.write(ctx, a, 1, now, now), nil, a, now)
@@ -126,24 +142,29 @@ func (j *journal) read(ctx context.Context, a *daybookv1.Activity) error {
 }
 
 // enter returns the fold of a key, and whether it is new and the caller's to
-// record; nil where there is no room for another.
-func (j *journal) enter(key [32]byte, a *daybookv1.Activity) (f *fold, mine bool) {
+// record; nil where there is no room for another. A *limitError where its person
+// has made too many entries.
+func (j *journal) enter(key [32]byte, a *daybookv1.Activity) (f *fold, mine bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := j.now()
 	old := j.folds[key]
-	switch {
-	case old != nil && now.Before(old.end):
-		return old, false
-	case old == nil && len(j.folds) >= maxFolds:
-		return nil, false
+	if old != nil && now.Before(old.end) {
+		return old, false, nil
+	}
+	if err := j.records.take(a.GetActor(), now); err != nil {
+		return nil, false, fmt.Errorf("each of your reads is an entry of the log, and these are too many: "+
+			"read more at once, by lists or batches of receipts: %w", err)
+	}
+	if old == nil && len(j.folds) >= maxFolds {
+		return nil, false, nil
 	}
 	f = &fold{activity: a, durable: make(chan struct{}), due: now.Add(foldFor), end: now.Add(foldFor)}
 	if old != nil && old.owed > 0 { // not written yet: with the next tick
 		f.owed, f.first, f.last, f.due = old.owed, old.first, old.last, now
 	}
 	j.folds[key] = f
-	return f, true
+	return f, true, nil
 }
 
 // again counts a repeat; false where the first was not recorded after all.
@@ -194,8 +215,7 @@ func (f *fold) count(now int64) {
 func cannotAppend(err error) bool {
 	var shut *ledger.ShutError
 	var low *ledger.DiskLowError
-	var busy *ledger.BusyError
-	return errors.As(err, &shut) || errors.As(err, &low) || errors.As(err, &busy) || errors.Is(err, ledger.ErrClock)
+	return errors.As(err, &shut) || errors.As(err, &low) || errors.Is(err, ledger.ErrClock)
 }
 
 // write appends one entry. The write does not end with the call that waits for
@@ -276,7 +296,7 @@ func (j *journal) takeDue(now time.Time, all bool) []due {
 
 // giveBack keeps a count that could not be written, to be tried again.
 func (j *journal) giveBack(d due, err error) {
-	if !cannotAppend(err) {
+	if busy := (*ledger.BusyError)(nil); !cannotAppend(err) && !errors.As(err, &busy) {
 		j.log.Error("an activity entry was not written", "actor", d.a.GetActor(), "method", d.a.GetMethod(), "count", d.a.GetCount(), "error", err)
 	}
 	j.mu.Lock()

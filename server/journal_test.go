@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,6 +208,50 @@ func TestMemoryOfReadsIsBounded(t *testing.T) {
 	if sum != many {
 		t.Errorf("%d of %d owed reads were recorded", sum, many)
 	}
+}
+
+// TestAPersonsReadsDoNotFloodTheLog: entry by entry, each read differs.
+func TestAPersonsReadsDoNotFloodTheLog(t *testing.T) {
+	j, l := newReads(t)
+	refused := 0
+	for i := range 3000 {
+		err := j.Read(t.Context(), read("ann", fmt.Sprint("entry ", i)))
+		if err != nil {
+			st := server.StatusOf(t.Context(), slog.New(slog.DiscardHandler), "x", err)
+			if refused++; reason(st.Err()) != server.ReasonRate || retryAfter(st.Err()) <= 0 {
+				t.Fatalf("refused with %v", st.Err())
+			}
+		}
+	}
+	if n := len(l.told()); n != 1000 || refused != 2000 {
+		t.Errorf("%d reads made entries, %d were refused", n, refused)
+	}
+	if err := j.Read(t.Context(), read("ann", "entry 0")); err != nil {
+		t.Errorf("a repeat, which makes no entry: %v", err)
+	}
+	if err := j.Read(t.Context(), read("bob", "entry 0")); err != nil {
+		t.Errorf("another person: %v", err)
+	}
+	l.move(time.Second)
+	if err := j.Read(t.Context(), read("ann", "entry 2999")); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
+}
+
+// TestABusyLogAnswersNoReadItDidNotRecord: that a producer fills the queue must
+// not let people read without a trace.
+func TestABusyLogAnswersNoReadItDidNotRecord(t *testing.T) {
+	j, l := newReads(t)
+	l.fail(&ledger.BusyError{What: "queue", RetryAfter: time.Second})
+	var busy *ledger.BusyError
+	if err := j.Read(t.Context(), read("ann", "")); !errors.As(err, &busy) {
+		t.Errorf("error is %v", err)
+	}
+	l.fail(nil)
+	if err := j.Read(t.Context(), read("ann", "")); err != nil {
+		t.Error(err)
+	}
+	wantTold(t, l, "READ ann QueryService/ListEntries x1")
 }
 
 func TestManyAtOnceAreOneFirstReadAndACount(t *testing.T) {
