@@ -25,12 +25,17 @@ const (
 	callsPerConn     = 1024
 	maxHeaders       = 16 << 10
 	handshakeTimeout = 10 * time.Second
+	// idleConnection is how long a connection without a call stays. Clients connect
+	// again by themselves; who only takes up room does not keep it.
+	idleConnection = 10 * time.Minute
 )
 
 // newGRPC makes a gRPC server with the interceptors of a listener.
 func (s *Server) newGRPC(name string, creds credentials.TransportCredentials) *grpc.Server {
 	limits := s.o.Config.Listeners.Of(name)
-	i := &interceptor{listener: name, gate: s.gates[name], deadline: limits.Deadline, journal: s.journal, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal}
+	i := &interceptor{listener: name, gate: s.gates[name], deadline: limits.Deadline, journal: s.journal, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal,
+		streams: streamsOf(&apiv1.IngestService_ServiceDesc, &apiv1.QueryService_ServiceDesc, &apiv1.GovernanceService_ServiceDesc,
+			&apiv1.AdminService_ServiceDesc, &grpc_health_v1.Health_ServiceDesc)}
 	return grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.UnaryInterceptor(i.unary),
@@ -46,8 +51,9 @@ func (s *Server) newGRPC(name string, creds credentials.TransportCredentials) *g
 		grpc.MaxConcurrentStreams(callsPerConn),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InTapHandle(i.tap),
 		grpc.NumStreamWorkers(uint32(runtime.GOMAXPROCS(0))),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleConnection, Time: time.Minute, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)

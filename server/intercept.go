@@ -22,7 +22,8 @@ import (
 type interceptor struct {
 	listener string
 	gate     *gate
-	deadline time.Duration // of a unary call; negative: none
+	deadline time.Duration   // of a unary call; negative: none
+	streams  map[string]bool // methods that are no unary calls; not modified
 	journal  *journal
 	log      *slog.Logger
 	metrics  *Metrics
