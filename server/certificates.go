@@ -4,7 +4,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/identity"
 )
 
@@ -12,7 +14,10 @@ import (
 func (s *Server) takeCertificates() error {
 	s.own = make(map[string]*identity.Credential)
 	var faults []error
-	for _, name := range CertificateNames {
+	for _, name := range append(slices.Clone(CertificateNames), access.Public) {
+		if _, ok := s.o.Certificates[name]; !ok && name == access.Public {
+			continue
+		}
 		credential, err := identity.NewCredential(s.o.Certificates[name])
 		if err != nil {
 			faults = append(faults, fmt.Errorf("listener %s: %w", name, err))
@@ -27,7 +32,24 @@ func (s *Server) takeCertificates() error {
 // mutual is the TLS of a listener that asks for a client certificate.
 func (s *Server) mutual(name string, protocols ...string) *tls.Config {
 	refused := func(reason string) { s.o.Metrics.refusedHandshake(name, reason) }
-	return s.o.Trust.ServerTLS(s.own[name], s.o.Now, refused, protocols...)
+	return s.trustOf(name).ServerTLS(s.own[name], s.o.Now, refused, protocols...)
+}
+
+// trustOf is what a listener trusts.
+func (s *Server) trustOf(name string) *identity.Trust {
+	if t := s.o.Trusts[name]; t != nil {
+		return t
+	}
+	return s.o.Trust
+}
+
+// publicTLS is the TLS of the public listener; nil: it speaks plain HTTP.
+func (s *Server) publicTLS() *tls.Config {
+	credential := s.own[access.Public]
+	if credential == nil {
+		return nil
+	}
+	return identity.OpenTLS(credential, "h2", "http/1.1")
 }
 
 // ReplaceCertificate gives a listener another certificate, for the connections

@@ -37,7 +37,8 @@ type Options struct {
 	Log          *ledger.Ledger
 	Config       *config.Config // after Complete
 	Trust        *identity.Trust
-	Certificates map[string]identity.Pair // by listener, see CertificateNames
+	Trusts       map[string]*identity.Trust // by listener, where it is not Trust; nil: nowhere
+	Certificates map[string]identity.Pair   // by listener, see CertificateNames; public may have one, too
 	Metrics      *Metrics
 	Version      string
 	Ballast      func() int64     // size of the ballast in bytes, 0 while it is dropped; nil: there is none
@@ -194,7 +195,7 @@ func (s *Server) makeGates() error {
 	}
 	s.gates = make(map[string]*gate)
 	for _, name := range access.Listeners {
-		s.gates[name] = &gate{listener: name, trust: s.o.Trust, issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: approvalsOf(s.o.Log), now: s.o.Now,
+		s.gates[name] = &gate{listener: name, trust: s.trustOf(name), issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: approvalsOf(s.o.Log), now: s.o.Now,
 			calls: newCallLimit(s.o.Config.Listeners.Of(name))}
 	}
 	return nil
@@ -228,7 +229,7 @@ func (s *Server) addGRPC(name, address string, got *string, register func(*grpc.
 	if err != nil {
 		return err
 	}
-	g := s.newGRPC(name, mutualTLS{credentials.NewTLS(config), s.o.Trust, s.o.Now, s.expiry.peer, optional})
+	g := s.newGRPC(name, mutualTLS{credentials.NewTLS(config), s.trustOf(name), s.o.Now, s.expiry.peer, optional})
 	register(g)
 	grpc_health_v1.RegisterHealthServer(g, s.health)
 	if err := checkRules(name, g); err != nil {
@@ -261,7 +262,7 @@ func (s *Server) listenHTTP() error {
 	listen := s.o.Config.Listen
 	return errors.Join(
 		s.addHTTP("query_http", listen.QueryHTTP, &s.addresses.QueryHTTP, rest, mutual),
-		s.addHTTP("public", listen.Public, &s.addresses.Public, public, nil),
+		s.addHTTP("public", listen.Public, &s.addresses.Public, public, s.publicTLS()),
 		s.addHTTP("operations", listen.Operations, &s.addresses.Operations, operating, operations),
 	)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/datadir"
 )
@@ -141,6 +142,16 @@ func checkFiles(c *config.Config) error {
 	}
 	for i, o := range c.People.OIDC {
 		check(fmt.Sprintf("people.oidc[%d].ca", i), o.CA)
+	}
+	for _, name := range access.Listeners {
+		l := c.Listeners.Of(name)
+		for domain, path := range l.Trust {
+			check("listeners."+name+".trust."+domain, path)
+		}
+		if l.Certificate != "" && l.Key != "" {
+			_, err := configuredPair(name, l)
+			faults = append(faults, err)
+		}
 	}
 	return errors.Join(faults...)
 }

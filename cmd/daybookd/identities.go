@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/daybook-ledger/daybook/server"
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/datadir"
 	"github.com/daybook-ledger/daybook/server/identity"
@@ -66,7 +68,15 @@ func openAuthority(dir datadir.Dir) (*identity.Authority, error) {
 func openIdentities(dir datadir.Dir, authority *identity.Authority, configPath string, c *config.Config, log *slog.Logger) (*identities, error) {
 	now := time.Now()
 	ids := &identities{authority: authority, listeners: make(map[string]identity.Pair)}
+	configured, err := configuredPairs(c)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(ids.listeners, configured)
 	for _, name := range server.CertificateNames {
+		if _, ok := configured[name]; ok {
+			continue
+		}
 		pair, err := ensureListener(dir, authority, name, c.CertificateHosts(), now, log)
 		if err != nil {
 			return nil, err
@@ -78,9 +88,40 @@ func openIdentities(dir datadir.Dir, authority *identity.Authority, configPath s
 			return nil, err
 		}
 	}
-	var err error
 	ids.trusted, err = openTrust(dir, authority, configPath, c)
 	return ids, err
+}
+
+// configuredPairs reads the certificates that the configuration names for
+// listeners.
+func configuredPairs(c *config.Config) (map[string]identity.Pair, error) {
+	pairs := make(map[string]identity.Pair)
+	for _, name := range access.Listeners {
+		l := c.Listeners.Of(name)
+		if l.Certificate == "" {
+			continue
+		}
+		pair, err := configuredPair(name, l)
+		if err != nil {
+			return nil, err
+		}
+		pairs[name] = *pair
+	}
+	return pairs, nil
+}
+
+func configuredPair(name string, l config.Listener) (*identity.Pair, error) {
+	pair, err := readPair(l.Certificate, l.Key)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("listeners.%s.certificate: %w", name, err)
+	case pair == nil:
+		return nil, fmt.Errorf("listeners.%s.certificate: %s or its key %s is missing", name, l.Certificate, l.Key)
+	}
+	if _, err := identity.NewCredential(*pair); err != nil {
+		return nil, fmt.Errorf("listeners.%s.certificate: %s and %s: %w", name, l.Certificate, l.Key, err)
+	}
+	return pair, nil
 }
 
 // ensureListener returns the pair of a listener, new where the old one will not do.

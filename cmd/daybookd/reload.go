@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/daybook-ledger/daybook/server"
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/datadir"
 	"github.com/daybook-ledger/daybook/server/identity"
@@ -29,14 +30,19 @@ type trustFiles struct {
 	config    string              // path of the configuration, which may be missing
 	paths     map[string]string   // bundles by domain, as of the last load
 	trust     *identity.Trust
+	listeners map[string]*identity.Trust   // of the listeners that have client certificates
+	own       config.Listeners             // their trust, as of the last load
 	cas       map[string]identity.Validity // as of the last load
 }
 
 // openTrust loads the trust of a directory. Of the configuration in force only
 // trust and revoked are read, and again whenever it changes.
 func openTrust(dir datadir.Dir, authority *identity.Authority, configPath string, c *config.Config) (*trustFiles, error) {
-	t := &trustFiles{dir: dir, authority: authority, config: configPath, trust: new(identity.Trust)}
-	return t, t.load(c.Trust, c.Revoked)
+	t := &trustFiles{dir: dir, authority: authority, config: configPath, trust: new(identity.Trust), listeners: make(map[string]*identity.Trust)}
+	for _, name := range config.Trusting {
+		t.listeners[name] = new(identity.Trust)
+	}
+	return t, t.load(c)
 }
 
 // files are all files the trust depends on.
@@ -49,6 +55,9 @@ func (t *trustFiles) files() []string {
 		}
 	}
 	names = append(names, slices.Collect(maps.Values(t.paths))...)
+	for _, name := range config.Trusting {
+		names = append(names, slices.Collect(maps.Values(t.own.Of(name).Trust))...)
+	}
 	slices.Sort(names)
 	return names
 }
@@ -66,13 +75,13 @@ func (t *trustFiles) reload() error {
 	if t.authority, err = openAuthority(t.dir); err != nil {
 		return err
 	}
-	return t.load(c.Trust, c.Revoked)
+	return t.load(c)
 }
 
 // load puts what the files hold in force, or nothing of it.
-func (t *trustFiles) load(paths map[string]string, revoked []identity.Revocation) error {
-	t.paths = paths
-	bundles, err := t.bundles(paths)
+func (t *trustFiles) load(c *config.Config) error {
+	t.paths, t.own = c.Trust, c.Listeners
+	bundles, err := t.bundles(c.Trust)
 	if err != nil {
 		return err
 	}
@@ -86,11 +95,51 @@ func (t *trustFiles) load(paths map[string]string, revoked []identity.Revocation
 			return fmt.Errorf("trust: bundle of domain %s: %w", domain, err)
 		}
 	}
-	if err := t.trust.Replace(own, bundles, revoked); err != nil {
-		return err
+	next := map[*identity.Trust]trustOf{t.trust: {own, bundles}}
+	for name, trust := range t.listeners {
+		if next[trust], err = t.listenerTrust(name, trustOf{own, bundles}, cas); err != nil {
+			return err
+		}
+	}
+	for _, what := range next { // all or nothing
+		if err := new(identity.Trust).Replace(what.own, what.bundles, c.Revoked); err != nil {
+			return err
+		}
+	}
+	for trust, what := range next {
+		if err := trust.Replace(what.own, what.bundles, c.Revoked); err != nil {
+			return err
+		}
 	}
 	t.cas = cas
 	return nil
+}
+
+// trustOf is what an identity.Trust is made of.
+type trustOf struct {
+	own     []byte
+	bundles map[string][]byte
+}
+
+// listenerTrust reads what a listener trusts by itself; common where that is
+// nothing.
+func (t *trustFiles) listenerTrust(name string, common trustOf, cas map[string]identity.Validity) (trustOf, error) {
+	paths := t.own.Of(name).Trust
+	if len(paths) == 0 {
+		return common, nil
+	}
+	alone := trustOf{bundles: make(map[string][]byte)}
+	for domain, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return trustOf{}, fmt.Errorf("listeners.%s.trust.%s: %w", name, domain, err)
+		}
+		if err := addCAs(cas, "listener "+name+" domain "+domain, b); err != nil {
+			return trustOf{}, fmt.Errorf("listeners.%s.trust.%s: %w", name, domain, err)
+		}
+		alone.bundles[domain] = b
+	}
+	return alone, nil
 }
 
 // bundles reads the bundle of each domain: of its own CA in the directory, and of
@@ -140,8 +189,13 @@ func (r *runningServer) keepIdentities(ctx context.Context, c *config.Config, id
 		r.server.WatchCAs(trust.cas)
 		return nil
 	}}}
-	for _, name := range server.CertificateNames {
+	for _, name := range access.Listeners {
 		certificate, key := r.Dir.Listener(name)
+		if l := c.Listeners.Of(name); l.Certificate != "" {
+			certificate, key = l.Certificate, l.Key
+		} else if name == access.Public {
+			continue
+		}
 		groups = append(groups, identity.Group{Name: "listener " + name,
 			Files: func() []string { return []string{certificate, key} },
 			Load: func() error {
@@ -175,6 +229,9 @@ func (r *runningServer) keepIdentities(ctx context.Context, c *config.Config, id
 func renewOwn(dir datadir.Dir, authority *identity.Authority, c *config.Config, now time.Time, log *slog.Logger) error {
 	var faults []error
 	for _, name := range server.CertificateNames {
+		if c.Listeners.Of(name).Certificate != "" {
+			continue
+		}
 		_, err := ensureListener(dir, authority, name, c.CertificateHosts(), now, log)
 		faults = append(faults, err)
 	}

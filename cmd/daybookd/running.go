@@ -111,7 +111,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	}
 	r.server, err = server.Listen(server.Options{
 		Tokens: tokens, Record: r.ledger.Record,
-		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Certificates: ids.listeners,
+		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Trusts: ids.trusted.listeners, Certificates: ids.listeners,
 		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})
 	if err != nil {

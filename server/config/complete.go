@@ -81,7 +81,7 @@ func (c *Config) Complete(domain string) error {
 }
 
 // checkLoopback refuses addresses that other machines may reach unless that was
-// asked for. The public listener speaks plain HTTP and never leaves loopback.
+// asked for. The public listener never leaves loopback without a certificate.
 func (c *Config) checkLoopback() error {
 	var faults []error
 	for _, l := range c.Listen.named() {
@@ -90,9 +90,9 @@ func (c *Config) checkLoopback() error {
 			continue
 		}
 		switch {
-		case l.name == "public":
+		case l.name == "public" && c.Listeners.Public.Certificate == "":
 			faults = append(faults, fmt.Errorf(
-				"%s address %s is not loopback: it speaks plain HTTP; put a TLS proxy before 127.0.0.1", l.name, *l.address))
+				"%s address %s is not loopback: it speaks plain HTTP; put a TLS proxy before 127.0.0.1, or give it `listeners.public.certificate` and `key`", l.name, *l.address))
 		case !c.AllowRemote:
 			faults = append(faults, fmt.Errorf(
 				"%s address %s is not loopback: other machines could reach it; pass --allow-remote or set `allow_remote: true` if that is meant", l.name, *l.address))

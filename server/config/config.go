@@ -27,7 +27,9 @@
 //	    - {issuer: "https://idp.example", group: operators, role: operator}
 //	listeners:                    # what is set for one listener alone
 //	  query_http: {host: audit.example.com, max_connections: 1024, max_message_bytes: 1048576,
-//	               requests_per_second: 5000, burst: 10000, deadline: 1m}
+//	               requests_per_second: 5000, burst: 10000, deadline: 1m,
+//	               certificate: tls/audit.pem, key: tls/audit.key}   # default: by the private CA
+//	  admin: {trust: {people.example: trust/people.pem}}  # these CAs alone, for these domains alone
 //	trust:                        # domains with a CA of their own: PEM bundles
 //	  desk.example: trust/desk.pem
 //	revoked:                      # ends the use of keys and certificates; see identity.Revocation
@@ -50,7 +52,7 @@
 //	  every: 24h                  # an alert where no scan came; default 0s: none is expected
 //	  grace: 3h                   # a scan still counts so much later; default an eighth
 //
-// trust and revoked are read again when the file changes; the rest at the next
+// trust, revoked and the listeners' trust are read again when the file changes; the rest at the next
 // start. Unknown keys are errors, and Parse reports every fault at once. Relative paths
 // are relative to the file.
 package config
@@ -210,6 +212,7 @@ func (c *Config) resolve(dir string) {
 		c.Anchor = filepath.Join(dir, c.Anchor)
 	}
 	c.People.resolve(dir)
+	c.Listeners.resolve(dir)
 	for domain, path := range c.Trust {
 		if !filepath.IsAbs(path) {
 			c.Trust[domain] = filepath.Join(dir, path)

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -132,6 +133,9 @@ func (c *Config) Exposed() ([]Exposure, error) {
 		switch l.name {
 		case access.Public:
 			e.Secured, e.Who = "plain HTTP, no identity", []string{"everybody who reaches it: /checkpoint"}
+			if c.Listeners.Public.Certificate != "" {
+				e.Secured = "TLS, no identity"
+			}
 		case access.Operations:
 			e.Secured, e.Who = "TLS, no identity", []string{"everybody who reaches it: /metrics, /healthz, /readyz"}
 		default:
@@ -139,6 +143,9 @@ func (c *Config) Exposed() ([]Exposure, error) {
 			if c.takesTokens(l.name) {
 				e.Secured = "TLS with a client certificate or a token"
 			}
+		}
+		if trust := c.Listeners.Of(l.name).Trust; len(trust) > 0 {
+			e.Secured += ", of " + strings.Join(slices.Sorted(maps.Keys(trust)), ", ") + " alone"
 		}
 		if len(e.Who) == 0 {
 			e.Who = []string{"nobody"}

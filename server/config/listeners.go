@@ -5,10 +5,13 @@ import (
 	"iter"
 	"math"
 	"net"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/daybook-ledger/daybook/server/access"
+	"github.com/daybook-ledger/daybook/verify"
 )
 
 // Listeners holds what is set for one listener alone.
@@ -36,6 +39,52 @@ type Listener struct {
 	Burst             int     `yaml:"burst,omitempty"`
 	// Deadline ends a call; streams are left alone. Negative: none.
 	Deadline time.Duration `yaml:"deadline,omitempty"`
+	// Certificate and Key are PEM files of the listener's own certificate, chain
+	// included, read again when they change; default: one of the private CA. The
+	// public listener speaks plain HTTP without.
+	Certificate string `yaml:"certificate,omitempty"`
+	Key         string `yaml:"key,omitempty"`
+	// Trust maps domains to the PEM files of the only CAs by which their clients are
+	// let in here, and no other domain's are; default: the configuration's trust, and
+	// the private CA.
+	Trust map[string]string `yaml:"trust,omitempty"`
+}
+
+// Trusting are the listeners that ask for client certificates.
+var Trusting = []string{access.Ingest, access.Query, access.QueryHTTP, access.Admin}
+
+// filesCheck reports the faults of the files of one listener.
+func (l *Listener) filesCheck(name string, fault func(format string, args ...any)) {
+	if (l.Certificate == "") != (l.Key == "") {
+		fault("certificate: a certificate needs its key, and a key its certificate")
+	}
+	if len(l.Trust) > 0 && !slices.Contains(Trusting, name) {
+		fault("trust: this listener asks for no client certificate")
+	}
+	for domain, path := range l.Trust {
+		if _, err := verify.ProducerDomain("spiffe://" + domain + "/x"); err != nil {
+			fault("trust: domain %q: %w", domain, err)
+		}
+		if path == "" {
+			fault("trust.%s: names no file", domain)
+		}
+	}
+}
+
+// resolve makes relative paths relative to dir.
+func (l *Listeners) resolve(dir string) {
+	for _, to := range l.named() {
+		for _, path := range []*string{&to.Certificate, &to.Key} {
+			if *path != "" && !filepath.IsAbs(*path) {
+				*path = filepath.Join(dir, *path)
+			}
+		}
+		for domain, path := range to.Trust {
+			if path != "" && !filepath.IsAbs(path) {
+				to.Trust[domain] = filepath.Join(dir, path)
+			}
+		}
+	}
 }
 
 // DefaultListeners are the limits where none are configured. Producers are held
@@ -104,8 +153,8 @@ func (l *Listeners) check() []error {
 		fault := func(format string, args ...any) {
 			faults = append(faults, fmt.Errorf("listeners."+name+"."+format, args...))
 		}
-		if h := to.Host; h != "" && (strings.ContainsAny(h, " /:@*") || h != strings.ToLower(h)) && net.ParseIP(h) == nil {
-			fault("host: %q is no host name in lower case", h)
+		if h := to.Host; h != "" && (strings.ContainsAny(h, " /:@*") || h != strings.ToLower(h) || strings.HasSuffix(h, ".")) && net.ParseIP(h) == nil {
+			fault("host: %q is no host name in lower case without a dot at its end", h)
 		}
 		if n := to.MaxConnections; n < 0 || n > 1<<20 {
 			fault("max_connections: %d is not 1 to %d", n, 1<<20)
@@ -122,6 +171,7 @@ func (l *Listeners) check() []error {
 		if d := to.Deadline; d > 0 && d < 100*time.Millisecond {
 			fault("deadline: %v is under 100ms", d)
 		}
+		to.filesCheck(name, fault)
 	}
 	return faults
 }
@@ -129,31 +179,58 @@ func (l *Listeners) check() []error {
 // browsed are the listeners that a browser may be pointed at.
 var browsed = []string{access.QueryHTTP, access.Public, access.Operations}
 
+// everyName is the host of a listener that is reached by whatever leads to the
+// machine.
+const everyName = "every name of this machine"
+
 // checkBrowsed refuses two listeners for browsers under one host name: the scope
 // of cookies, and much of what a page may reach, does not know of ports.
 func (c *Config) checkBrowsed() []error {
 	var faults []error
-	first := make(map[string]string)
+	hosts := make(map[string]string)
 	for _, name := range browsed {
-		address := c.Listen.of(name)
-		bound, _, err := net.SplitHostPort(address)
-		host := c.Listeners.Of(name).Host
-		if err != nil || loopback(bound) && host == "" {
+		host := c.browsedAs(name)
+		if host == "" {
 			continue
 		}
-		if host == "" {
-			host = bound
-			if ip := net.ParseIP(bound); bound == "" || ip != nil && ip.IsUnspecified() {
-				host = "every name of this machine"
+		for _, other := range browsed {
+			as := hosts[other]
+			if as == "" || as != host && as != everyName && host != everyName {
+				continue
 			}
-		}
-		if other := first[host]; other != "" {
+			if as == everyName {
+				as = host
+			}
 			faults = append(faults, fmt.Errorf(
 				"%s and %s are reached by browsers under one name, %s, where a page or cookie of one is good on the other: "+
 					"give each a name of its own in `listeners.%s.host` and `listeners.%s.host`, or keep one on loopback",
-				other, name, host, other, name))
+				other, name, as, other, name))
 		}
-		first[host] = name
+		hosts[name] = host
 	}
 	return faults
+}
+
+// browsedAs is the host name by which browsers reach a listener; empty where it is
+// on loopback and no name was given.
+func (c *Config) browsedAs(name string) string {
+	if host := c.Listeners.Of(name).Host; host != "" {
+		return plainHost(host)
+	}
+	bound, _, err := net.SplitHostPort(c.Listen.of(name))
+	if err != nil || loopback(bound) {
+		return ""
+	}
+	if ip := net.ParseIP(bound); bound == "" || ip != nil && ip.IsUnspecified() {
+		return everyName
+	}
+	return plainHost(bound)
+}
+
+// plainHost writes a host in one way.
+func plainHost(host string) string {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.String()
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
 }

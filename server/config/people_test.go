@@ -86,6 +86,11 @@ func TestTwoBrowserListenersNeedTwoNames(t *testing.T) {
 		{"two addresses", `listen: {query_http: "10.0.0.7:1", operations: "10.0.0.8:2"}`, true},
 		{"two names", "listen: {query_http: ':1', operations: ':2'}\nlisteners: {query_http: {host: a.example}, operations: {host: b.example}}", true},
 		{"one name twice", "listen: {query_http: ':1', operations: ':2'}\nlisteners: {query_http: {host: a.example}, operations: {host: a.example}}", false},
+		{"one on every address, one on one", `listen: {query_http: "0.0.0.0:1", operations: "10.0.0.8:2"}`, false},
+		{"one on every address, one with a name", "listen: {query_http: '[::]:1', operations: ':2'}\nlisteners: {operations: {host: b.example}}", false},
+		{"one address in two ways", `listen: {query_http: "10.0.0.8:1", operations: "[::ffff:10.0.0.8]:2"}`, false},
+		{"one name in two ways", "listen: {query_http: ':1', operations: ':2'}\nlisteners: {query_http: {host: a.example}, operations: {host: a.example.}}", false},
+		{"a name bound in capitals", "listen: {query_http: 'A.example:1', operations: 'a.example:2'}", false},
 		{"public behind a proxy under the console's name", "listeners: {public: {host: a.example}, query_http: {host: a.example}}", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

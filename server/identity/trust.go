@@ -40,8 +40,8 @@ func NewTrust(own []byte, bundles map[string][]byte) (*Trust, error) {
 	return t, t.Replace(own, bundles, nil)
 }
 
-// Replace puts other CAs in the place of those before. After an error nothing has
-// changed.
+// Replace puts other CAs in the place of those before. Where own is nil, nobody
+// vouches for a domain without a bundle. After an error nothing has changed.
 func (t *Trust) Replace(own []byte, bundles map[string][]byte, list []Revocation) error {
 	next := &trusted{generation: 1, domains: x509bundle.NewSet(), all: x509.NewCertPool()}
 	if before := t.now.Load(); before != nil {
@@ -51,11 +51,13 @@ func (t *Trust) Replace(own []byte, bundles map[string][]byte, list []Revocation
 	if next.revoked, err = newRevoked(list); err != nil {
 		return err
 	}
-	private, err := next.bundle("private.invalid", own)
-	if err != nil {
-		return fmt.Errorf("bundle of the private CA: %w", err)
+	if own != nil {
+		private, err := next.bundle("private.invalid", own)
+		if err != nil {
+			return fmt.Errorf("bundle of the private CA: %w", err)
+		}
+		next.own = private.X509Authorities()
 	}
-	next.own = private.X509Authorities()
 	for domain, text := range bundles {
 		if _, err := verify.ProducerDomain("spiffe://" + domain + "/x"); err != nil {
 			return fmt.Errorf("trust: domain %q: %w", domain, err)
