@@ -28,7 +28,8 @@ type authInfo struct {
 }
 
 // A connection is the chain that a peer presented, and what it is worth. That is
-// found once for each generation of the trust, not at each call.
+// found once for each generation of the trust, and again once a CA has ended, not
+// at each call.
 type connection struct {
 	trust *identity.Trust
 	chain []*x509.Certificate
@@ -46,7 +47,7 @@ type found struct {
 func (c *connection) peer(now time.Time) (identity.Peer, error) {
 	generation := c.trust.Generation()
 	last := c.found.Load()
-	if last == nil || last.generation != generation {
+	if last == nil || last.generation != generation || last.err == nil && now.After(last.peer.Vouched) {
 		last = &found{generation: generation}
 		last.peer, last.err = c.trust.Identify(c.chain, now)
 		c.found.Store(last)

@@ -48,6 +48,9 @@ type Peer struct {
 	Certificate    []byte   // DER of the leaf; not to be modified
 	KeyFingerprint [32]byte // SHA-256 of the SubjectPublicKeyInfo
 	Validity                // of the credential
+	// Vouched is when the last of the chains ends, by the CAs in it: then the peer is
+	// to be identified again.
+	Vouched time.Time
 	// Chains are the SHA-256 digests of the SubjectPublicKeyInfo of the CAs of each
 	// verified chain, the leaf's issuer first; not to be modified.
 	Chains [][][32]byte

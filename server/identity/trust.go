@@ -142,10 +142,17 @@ func (t *Trust) Identify(chain []*x509.Certificate, now time.Time) (Peer, error)
 	}
 	for _, verified := range chains {
 		cas := make([][32]byte, 0, len(verified)-1)
+		end := verified[len(verified)-1].NotAfter
 		for _, ca := range verified[1:] {
+			if ca.NotAfter.Before(end) {
+				end = ca.NotAfter
+			}
 			cas = append(cas, sha256.Sum256(ca.RawSubjectPublicKeyInfo))
 		}
 		peer.Chains = append(peer.Chains, cas)
+		if end.After(peer.Vouched) {
+			peer.Vouched = end
+		}
 	}
 	return peer, nil
 }
@@ -165,7 +172,11 @@ func (t *trusted) knows(chain []*x509.Certificate, now time.Time) bool {
 
 // stranger is the refusal of a chain that the id's own domain does not vouch for.
 func (t *trusted) stranger(id string, chain []*x509.Certificate, now time.Time, cause error) error {
-	if t.knows(chain, now) {
+	if leaf := chain[0]; leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 {
+		if t.knows(chain, now) {
+			return &RefusedError{Reason: ReasonUsage, ID: id, Known: true, Text: "the certificate of " + id + " is a CA's: have it issue one that may not sign others"}
+		}
+	} else if t.knows(chain, now) {
 		return &RefusedError{Reason: ReasonWrongCA, ID: id, Known: true,
 			Text: fmt.Sprintf("the CA of the certificate of %s, %q, does not vouch for its domain: have the domain's own CA issue one", id, chain[0].Issuer)}
 	}
