@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"maps"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+
+	"github.com/daybook-ledger/daybook/server/identity"
 )
 
 // For the tests of this package, which stand outside of it.
@@ -51,4 +54,10 @@ func (j *Journal) Folds() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.folds)
+}
+
+// NewConnection returns what a connection asks at each call about its chain.
+func NewConnection(t *identity.Trust, chain []*x509.Certificate) func(now time.Time) error {
+	c := &connection{trust: t, chain: chain}
+	return func(now time.Time) error { _, err := c.peer(now); return err }
 }

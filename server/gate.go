@@ -55,6 +55,7 @@ type gate struct {
 	listener  string
 	trust     *identity.Trust
 	issuers   func() *identity.Issuers // of the map in force
+	inForce   func() DomainMap         // nil answer: no map is in force
 	grants    *access.Grants
 	tokens    *token.Verifier // nil: none are accepted
 	approvals access.Approvals
@@ -161,6 +162,9 @@ func (g *gate) authorize(ctx context.Context, c *caller, rule access.Rule, what 
 	if err != nil {
 		return err
 	}
+	if domain := g.workload(c); domain != "" {
+		held.Withhold(access.Approver, "it is an identity of domain "+domain+" and none of the map's people, so that it approves only where `people.grants` names it")
+	}
 	c.held, c.rule = held, rule
 	if !held.May(rule, g.listener) {
 		return &requestError{codes.PermissionDenied, ReasonNotAllowed, g.refusal(c, what)}
@@ -170,6 +174,21 @@ func (g *gate) authorize(ctx context.Context, c *caller, rule access.Rule, what 
 		c.until = end
 	}
 	return nil
+}
+
+// workload is the domain of the map in force that a certificate belongs to; empty
+// where it belongs to none, or to one of the map's people. A domain's own programs
+// do not approve what the domain does.
+func (g *gate) workload(c *caller) string {
+	m := g.inForce()
+	if m == nil || c.peer.Domain == "" || g.approvals.Person(c.person.ID) != c.person.ID {
+		return ""
+	}
+	domain, known := m.Resolve([]byte(c.peer.Domain))
+	if !known {
+		return ""
+	}
+	return domain
 }
 
 // refusal says why a caller may not call what.

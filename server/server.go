@@ -195,7 +195,7 @@ func (s *Server) makeGates() error {
 	}
 	s.gates = make(map[string]*gate)
 	for _, name := range access.Listeners {
-		s.gates[name] = &gate{listener: name, trust: s.trustOf(name), issuers: s.issuers.get, grants: grants, tokens: s.o.Tokens, approvals: approvalsOf(s.o.Log), now: s.o.Now,
+		s.gates[name] = &gate{listener: name, trust: s.trustOf(name), issuers: s.issuers.get, inForce: s.o.MapInForce, grants: grants, tokens: s.o.Tokens, approvals: approvalsOf(s.o.Log), now: s.o.Now,
 			calls: newCallLimit(s.o.Config.Listeners.Of(name))}
 	}
 	return nil

@@ -136,7 +136,8 @@ func (g *Grant) names(p *Person) bool {
 
 type compiled struct {
 	Grant
-	role Role
+	role   Role
+	listed bool // by a List
 }
 
 // Grants are all grants of a server. They are immutable and safe for concurrent
@@ -156,7 +157,7 @@ func NewGrants(grants []Grant, lists ...List) (*Grants, error) {
 	}
 	for _, list := range lists {
 		for _, pattern := range list.Allow {
-			add(compiled{Grant{SPIFFE: pattern}, list.Roles}, list.Listeners)
+			add(compiled{Grant{SPIFFE: pattern}, list.Roles, true}, list.Listeners)
 		}
 	}
 	for i, grant := range grants {
@@ -167,7 +168,7 @@ func NewGrants(grants []Grant, lists ...List) (*Grants, error) {
 		if len(grant.Listeners) == 0 {
 			grant.Listeners = listenersOf(role)
 		}
-		add(compiled{grant, role}, grant.Listeners)
+		add(compiled{grant, role, false}, grant.Listeners)
 	}
 	return g, nil
 }
@@ -183,6 +184,7 @@ type List struct {
 type Held struct {
 	Roles    Role
 	Whole    Role                // roles that are not limited to domains
+	Granted  Role                // roles that a grant gives, not a list alone
 	Domains  map[string]struct{} // that the limited reader sees
 	Until    time.Time           // the earliest end of what was counted; zero: none
 	Approval uint64              // index of an examiner's approval, plus 1; 0: none
@@ -224,6 +226,9 @@ func (g *Grants) Of(ctx context.Context, p *Person, listener string, now time.Ti
 func (h *Held) take(c *compiled) {
 	h.Roles |= c.role
 	h.end(c.Until)
+	if !c.listed {
+		h.Granted |= c.role
+	}
 	if len(c.Domains) == 0 {
 		h.Whole |= c.role
 		return
@@ -240,6 +245,16 @@ func (h *Held) end(t time.Time) {
 	if !t.IsZero() && t.UnixNano() != 0 && (h.Until.IsZero() || t.Before(h.Until)) {
 		h.Until = t
 	}
+}
+
+// Withhold takes roles away that no grant gives, and says why where there were any.
+func (h *Held) Withhold(roles Role, why string) {
+	roles &= h.Roles &^ h.Granted
+	if roles == 0 {
+		return
+	}
+	h.Roles, h.Whole = h.Roles&^roles, h.Whole&^roles
+	h.Withheld = append(h.Withheld, why)
 }
 
 // May tells whether what is held suffices for a rule on a listener.

@@ -121,8 +121,10 @@ type Listen struct {
 // Access lists the SPIFFE ids that may use a listener; nil means the default.
 type Access struct {
 	Ingest identity.Allow `yaml:"ingest"` // default: every authenticated peer
-	Query  identity.Allow `yaml:"query"`  // default: every authenticated peer; nobody where people have grants to read
-	Admin  identity.Allow `yaml:"admin"`  // default: spiffe://<domain of the log>/operator; nobody where people are operators
+	// Query lists readers, who also approve where no grant makes anybody an approver.
+	// Default: every authenticated peer; nobody where people have grants to read.
+	Query identity.Allow `yaml:"query"`
+	Admin identity.Allow `yaml:"admin"` // default: spiffe://<domain of the log>/operator; nobody where people are operators
 }
 
 // Log says how the program logs.
