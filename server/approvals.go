@@ -43,7 +43,7 @@ func (s *governance) RevokeApproval(ctx context.Context, r *apiv1.RevokeApproval
 }
 
 // ListApprovals implements GovernanceService.
-func (s *governance) ListApprovals(_ context.Context, r *apiv1.ListApprovalsRequest) (*apiv1.ListApprovalsResponse, error) {
+func (s *governance) ListApprovals(ctx context.Context, r *apiv1.ListApprovalsRequest) (*apiv1.ListApprovalsResponse, error) {
 	limit, err := pageSize(int32(min(r.GetPageSize(), maxPage+1)))
 	if err != nil {
 		return nil, err
@@ -58,9 +58,9 @@ func (s *governance) ListApprovals(_ context.Context, r *apiv1.ListApprovalsRequ
 		token.size = s.log.Head().Size
 		token.index = token.size
 	}
-	answer := new(apiv1.ListApprovalsResponse)
+	answer, scope := new(apiv1.ListApprovalsResponse), scopeOf(ctx)
 	s.log.Approvals(func(a domains.Approved) bool {
-		if a.Index >= token.index || !approvalMatches(&a, r) {
+		if a.Index >= token.index || !approvalMatches(&a, r) || !scope.Touches(a.Body.GetFrom(), a.Body.GetTo()) {
 			return true
 		}
 		if len(answer.Approvals) == limit {

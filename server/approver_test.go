@@ -81,3 +81,49 @@ func TestAConnectionDoesNotOutliveItsCA(t *testing.T) {
 		}
 	}
 }
+
+// TestALimitedReaderLearnsNothingOfOthersApprovals, nor whether a map is there.
+func TestALimitedReaderLearnsNothingOfOthersApprovals(t *testing.T) {
+	w := newWorldOn(t, world{config: func(c *config.Config) {
+		c.Access.Query = identity.Allow{producer, operator}
+		for who, domain := range map[string]string{"spiffe://people.example/db": "db", "spiffe://people.example/desk": "desk"} {
+			c.People.Grants = append(c.People.Grants, access.Grant{SPIFFE: who, Role: "reader", Domains: []string{domain}})
+		}
+	}})
+	none := make([]byte, 32)
+	desk, db := w.people(t, "spiffe://people.example/desk"), w.people(t, "spiffe://people.example/db")
+	_, before := desk.GetDomainMap(t.Context(), &apiv1.GetDomainMapRequest{})
+	v := w.enforce(t, firmMap(""))
+	_, there := desk.GetDomainMap(t.Context(), &apiv1.GetDomainMapRequest{Sha256: v.GetMap().GetSha256()})
+	_, missing := desk.GetDomainMap(t.Context(), &apiv1.GetDomainMapRequest{Sha256: none})
+	if before == nil || there == nil || missing == nil || before.Error() != there.Error() || there.Error() != missing.Error() {
+		t.Errorf("three errors tell maps apart:\n%v\n%v\n%v", before, there, missing)
+	}
+	for range 5 {
+		if _, err := w.people(t, operator).CreateApproval(t.Context(), forAlice(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		c    apiv1.GovernanceServiceClient
+		want int
+	}{"desk": {desk, 0}, "db": {db, 5}, "everything": {w.people(t, operator), 6}} {
+		got, token := 0, ""
+		for {
+			r, err := test.c.ListApprovals(t.Context(), &apiv1.ListApprovalsRequest{PageSize: 2, PageToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got += len(r.GetApprovals())
+			if token = r.GetNextPageToken(); token == "" {
+				break
+			}
+			if len(r.GetApprovals()) != 2 {
+				t.Errorf("%s: a page of %d tells that there are others", name, len(r.GetApprovals()))
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s sees %d approvals, want %d", name, got, test.want)
+		}
+	}
+}

@@ -79,9 +79,8 @@ func (i *interceptor) call(ctx context.Context, req any, rule access.Rule, metho
 		ctx, cancel = context.WithTimeout(ctx, i.deadline)
 		defer cancel()
 	}
-	resp, err = handler(ctx, req)
-	if err == nil {
-		err = limitAnswer(c.scope, resp)
+	if err = limitCall(c.scope, req); err == nil {
+		resp, err = handler(ctx, req)
 	}
 	if isForbidden(err) {
 		i.record(c, method, err)

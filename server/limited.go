@@ -41,19 +41,17 @@ func see(ctx context.Context, at uint64, raw []byte) error {
 	return nil
 }
 
-// limitAnswer takes out of an answer about governance what a limited reader may
-// not see, or refuses it whole.
-func limitAnswer(scope access.Scope, resp any) error {
+// limitCall refuses a limited reader what cannot be shown in part, before anything
+// is looked up: also whether it is there is not theirs to know.
+func limitCall(scope access.Scope, req any) error {
 	if scope.Whole {
 		return nil
 	}
-	switch r := resp.(type) {
-	case *apiv1.GetDomainMapResponse, *apiv1.ListDomainMapsResponse:
+	switch req.(type) {
+	case *apiv1.GetDomainMapRequest, *apiv1.ListDomainMapsRequest:
 		return errLimited("the domain map shows every domain")
-	case *apiv1.ListApprovalsResponse:
-		r.Approvals = slices.DeleteFunc(r.Approvals, func(a *apiv1.ApprovalState) bool {
-			return !scope.Touches(a.GetApproval().GetFrom(), a.GetApproval().GetTo())
-		})
+	case *apiv1.ListValuesRequest:
+		return errLimited("the values of a field are those of every domain")
 	}
 	return nil
 }

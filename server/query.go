@@ -157,7 +157,7 @@ func (s *query) GetEvent(ctx context.Context, r *apiv1.GetEventRequest) (*apiv1.
 			return nil, err
 		}
 		if bytes += 2*len(entry.Entry.Entry) + len(entry.Proof) + len(c.note); bytes > maxAnswer {
-			return nil, tooLarge("the event id stands in %d entries: list its pair and time instead", len(indexes))
+			return nil, tooLarge("the event id stands in too many entries for one answer: list them by `event_id` instead")
 		}
 		answer.Entries = append(answer.Entries, entry)
 	}

@@ -12,9 +12,6 @@ type Scope struct {
 	Own     string              // entries of this producer
 }
 
-// Limited tells whether anything is kept from the caller.
-func (s Scope) Limited() bool { return !s.Whole }
-
 // Touches tells whether a pair of domains is the caller's to see; target may be
 // empty.
 func (s Scope) Touches(source, target string) bool {
