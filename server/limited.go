@@ -35,10 +35,15 @@ func see(ctx context.Context, at uint64, raw []byte) error {
 	if err != nil {
 		return &ledger.FaultError{Index: at, Reason: err.Error()}
 	}
-	if !scope.Sees(&e) {
+	switch {
+	case scope.Sees(&e):
+		return nil
+	case scope.Governs != "" && len(scope.Domains) == 0:
+		return &requestError{codes.PermissionDenied, ReasonNotAllowed,
+			"entry " + decimal(at) + " is not yours to see: an approver sees maps, approvals and its own acts; who is to see more is granted the role reader, too"}
+	default:
 		return errLimited("entry " + decimal(at) + " is not yours to see")
 	}
-	return nil
 }
 
 // limitCall refuses a limited reader what cannot be shown in part, before anything

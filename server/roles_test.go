@@ -47,7 +47,7 @@ var mayCall = map[string][]string{
 
 	"production-officer": {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 
-	"approver": {"GovernanceService/*", "QueryService/GetCheckpoint", "QueryService/GetConsistencyProof"},
+	"approver": {"GovernanceService/*", "QueryService/GetEntry", "QueryService/GetReceiptBatch", "QueryService/GetCheckpoint", "QueryService/GetConsistencyProof"},
 	"mirror":   {"QueryService/GetCheckpoint", "QueryService/GetConsistencyProof", "QueryService/GetReceiptBatch"},
 	"operator": {"AdminService/*"},
 	"nobody":   {},

@@ -13,6 +13,7 @@ import (
 type approveCommand struct {
 	conn                           connection
 	actor, flow, from, to          string
+	examiner                       string
 	purpose, ticket, requester, id string
 	notBefore, until               string
 	lasting                        time.Duration
@@ -23,18 +24,23 @@ type approveCommand struct {
 func newApproveCommand() *cobra.Command {
 	c := &approveCommand{now: time.Now}
 	cmd := &cobra.Command{
-		Use:   "approve {--actor A --from D --to D | --flow F} {--for TIME | --until TIME}",
-		Short: "Approve that an actor, or everybody on a flow, may cross for a time",
+		Use:   "approve {--actor A --from D --to D | --flow F | --examiner ID} {--for TIME | --until TIME}",
+		Short: "Approve that an actor or a flow may cross, or an examiner read, for a time",
 		Long: `approve writes an approval into the log, under your own identity. An access on a
 flow that says "needs: approval" is authorized only by an approval that was in the
 log before the access; one that comes later is shown beside the verdict and does not
 change it. Nobody approves their own access, by whatever of their names.
 
 --flow approves everybody on that flow of the domain map; its domains are the map's.
+--examiner approves that the person who has the grant of an examiner reads
+everything. Without it the grant has no effect. Neither the examiner nor who asked
+for the grant can approve it.
+
 The time begins at once, or at --not-before; an approval that begins in the past says
 who takes responsibility for what was not approved in time.`,
 		Example: `  daybook approve --actor alice@broker.example --from admin --to prod-db --for 8h --ticket CHG-4711
   daybook approve --flow nightly-export --until 2026-12-01 --purpose "year end"
+  daybook approve --examiner spiffe://people.broker.example/examiner --for 72h --purpose "examination 2026-11"
   daybook approve --actor bob --from admin --to prod-db --for 2h --requester bob --identity ~/.daybook/carol`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd) },
@@ -43,6 +49,7 @@ who takes responsibility for what was not approved in time.`,
 	f := cmd.Flags()
 	f.StringVar(&c.actor, "actor", "", "who may cross: the actor's `id`, as events have it")
 	f.StringVar(&c.flow, "flow", "", "the `id` of a flow on which everybody may cross")
+	f.StringVar(&c.examiner, "examiner", "", "the `identity` of an examiner, as the grant names it: a SPIFFE id, or ISSUER#SUBJECT")
 	f.StringVar(&c.from, "from", "", "source domain `id`; with --flow the map's")
 	f.StringVar(&c.to, "to", "", "target domain `id`; with --flow the map's")
 	f.StringVar(&c.purpose, "purpose", "", "what for; empty: whatever the access is for")
@@ -80,19 +87,14 @@ func (c *approveCommand) do(cmd *cobra.Command) error {
 // approval makes the approval that the flags ask for.
 func (c *approveCommand) approval() (*daybookv1.Approval, error) {
 	a := &daybookv1.Approval{Id: c.id, From: c.from, To: c.to, Purpose: c.purpose, Ticket: c.ticket, Requester: c.requester}
+	if err := c.subject(a); err != nil {
+		return nil, err
+	}
 	switch {
-	case (c.actor == "") == (c.flow == ""):
-		return nil, usagef("give --actor or --flow")
-	case c.actor != "" && (c.from == "" || c.to == ""):
-		return nil, usagef("--actor goes with --from and --to")
 	case (c.lasting == 0) == (c.until == ""):
 		return nil, usagef("give --for or --until: an approval ends")
 	case c.lasting < 0:
 		return nil, usagef("--for %v: want more than nothing", c.lasting)
-	case c.actor != "":
-		a.Subject, a.Name = daybookv1.ApprovalSubject_APPROVAL_SUBJECT_ACTOR, c.actor
-	default:
-		a.Subject, a.Name = daybookv1.ApprovalSubject_APPROVAL_SUBJECT_FLOW, c.flow
 	}
 	begin := c.now() // the ledger's clock says when it begins
 	if c.notBefore != "" {
@@ -114,6 +116,33 @@ func (c *approveCommand) approval() (*daybookv1.Approval, error) {
 	}
 	a.NotAfterNs = end.UnixNano()
 	return a, nil
+}
+
+// subject says whom or what the flags approve.
+func (c *approveCommand) subject(a *daybookv1.Approval) error {
+	given := 0
+	for _, s := range []struct {
+		name    string
+		subject daybookv1.ApprovalSubject
+	}{
+		{c.actor, daybookv1.ApprovalSubject_APPROVAL_SUBJECT_ACTOR},
+		{c.flow, daybookv1.ApprovalSubject_APPROVAL_SUBJECT_FLOW},
+		{c.examiner, daybookv1.ApprovalSubject_APPROVAL_SUBJECT_EXAMINER},
+	} {
+		if s.name != "" {
+			given++
+			a.Name, a.Subject = s.name, s.subject
+		}
+	}
+	switch {
+	case given != 1:
+		return usagef("give one of --actor, --flow and --examiner")
+	case c.actor != "" && (c.from == "" || c.to == ""):
+		return usagef("--actor goes with --from and --to")
+	case c.examiner != "" && c.from+c.to != "":
+		return usagef("--examiner goes without --from and --to: an examiner reads everything")
+	}
+	return nil
 }
 
 // begin reads --not-before: a time, or how long before now.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
@@ -231,6 +232,18 @@ func TestScopeOfALimitedReader(t *testing.T) {
 		if got := s.Sees(test.e); got != test.sees {
 			t.Errorf("%s: sees %v", test.name, got)
 		}
+	}
+	governs := access.Scope{Governs: "spiffe://p/cco"}
+	mine := entry(daybookv1.Kind_KIND_ACTIVITY, "", "", "p")
+	var err error
+	if mine.Body, err = proto.Marshal(&daybookv1.Activity{Actor: "spiffe://p/cco"}); err != nil {
+		t.Fatal(err)
+	}
+	if !governs.Sees(mine) || !governs.Sees(entry(daybookv1.Kind_KIND_APPROVAL, "web", "db", "p")) || !governs.Sees(entry(daybookv1.Kind_KIND_PART, "", "", "p")) {
+		t.Error("an approver does not see what it did, an approval, or a part of a map")
+	}
+	if governs.Sees(entry(daybookv1.Kind_KIND_ACCESS, "web", "db", "p")) || governs.Sees(entry(daybookv1.Kind_KIND_ACTIVITY, "", "", "p")) || governs.Sees(entry(daybookv1.Kind_KIND_ALERT, "web", "db", "p")) {
+		t.Error("an approver sees a crossing, an alert or what others did")
 	}
 	if (access.Scope{}).Sees(entry(daybookv1.Kind_KIND_CLOSE, "", "", "p")) {
 		t.Error("the zero scope sees something")

@@ -11,7 +11,7 @@
 //	reader              query, query_http   read; with `domains` only what touches them
 //	examiner            query, query_http   read everything, until a time, while an approval names them
 //	production-officer  query, query_http   read and export everything
-//	approver            query, query_http   propose, approve, revoke; read maps and approvals
+//	approver            query, query_http   propose, approve, revoke; read maps and approvals, and their entries
 //	mirror              query, query_http   checkpoints and entries with their proofs
 //	operator            admin               run the server
 //

@@ -264,7 +264,10 @@ func (h *Held) May(r Rule, listener string) bool {
 
 // Scope returns what a call under a rule may show.
 func (h *Held) Scope(r Rule, id string) Scope {
-	s := Scope{Whole: r.Roles&h.Whole&^Producer != 0 || r.Roles&Anyone != 0}
+	s := Scope{Whole: r.Roles&h.Whole&^(Producer|r.Partly) != 0 || r.Roles&Anyone != 0}
+	if r.Partly&h.Roles&Approver != 0 {
+		s.Governs = id
+	}
 	if !s.Whole && r.Roles&h.Roles&Reader != 0 {
 		s.Domains = h.Domains
 	}

@@ -22,6 +22,7 @@ var Listeners = []string{Ingest, Query, QueryHTTP, Admin, Public, Operations}
 // Rule says who may call a method, and where.
 type Rule struct {
 	Roles     Role     // any of these; Anyone: whoever was authenticated
+	Partly    Role     // those of Roles who see only what concerns them
 	Listeners []string // on these
 	// Read: what a person gets by it is an activity entry, durable before the
 	// answer. The entries of the caller itself, as producer, do not count.
@@ -46,9 +47,10 @@ var (
 
 	appends   = Rule{Roles: Producer, Listeners: atIngest}
 	proves    = Rule{Roles: everyone, Listeners: atQuery}
+	proven    = Rule{Roles: governing, Partly: Approver, Listeners: atQuery, Read: true}
 	reads     = Rule{Roles: readers, Listeners: atQuery, Read: true}
 	receives  = Rule{Roles: readers | Producer, Listeners: atQuery, Read: true}
-	mirrors   = Rule{Roles: readers | Producer | Mirror, Listeners: atQuery, Read: true}
+	mirrors   = Rule{Roles: readers | Producer | Mirror | Approver, Partly: Approver, Listeners: atQuery, Read: true}
 	looks     = Rule{Roles: governing, Listeners: atQuery, Read: true}
 	governs   = Rule{Roles: Approver, Listeners: atQuery}
 	operates  = Rule{Roles: Operator, Listeners: atAdmin}
@@ -69,7 +71,7 @@ var rules = map[string]Rule{
 
 	"/daybook.api.v1.QueryService/GetCheckpoint":       proves,
 	"/daybook.api.v1.QueryService/GetConsistencyProof": proves,
-	"/daybook.api.v1.QueryService/GetEntry":            reads,
+	"/daybook.api.v1.QueryService/GetEntry":            proven,
 	"/daybook.api.v1.QueryService/GetEvent":            reads,
 	"/daybook.api.v1.QueryService/ListEntries":         reads,
 	"/daybook.api.v1.QueryService/ListValues":          reads,

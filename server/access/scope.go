@@ -1,6 +1,8 @@
 package access
 
 import (
+	"google.golang.org/protobuf/proto"
+
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -10,6 +12,7 @@ type Scope struct {
 	Whole   bool                // everything
 	Domains map[string]struct{} // entries that touch one of these
 	Own     string              // entries of this producer
+	Governs string              // maps, approvals, and what this person did
 }
 
 // Touches tells whether a pair of domains is the caller's to see; target may be
@@ -57,12 +60,28 @@ func (s Scope) Sees(e *verify.Entry) bool {
 	switch {
 	case s.Whole || s.Owns(e):
 		return true
+	case s.Governs != "" && s.governs(e):
+		return true
 	case len(s.Domains) == 0:
 		return false
 	case structural(e.Place.Kind):
 		return true
 	}
 	return paired(e.Place.Kind) && s.Touches(e.Place.Source, e.Place.Target)
+}
+
+// governs tells whether an entry is one by which a person who proposes and approves
+// is shown that it is in the log.
+func (s Scope) governs(e *verify.Entry) bool {
+	switch k := e.Place.Kind; k {
+	case daybookv1.Kind_KIND_PART, daybookv1.Kind_KIND_DOMAIN_MAP, daybookv1.Kind_KIND_APPROVAL, daybookv1.Kind_KIND_REVOCATION:
+		return true
+	case daybookv1.Kind_KIND_ACTIVITY:
+		var a daybookv1.Activity
+		return proto.Unmarshal(e.Body, &a) == nil && a.GetActor() == s.Governs
+	default:
+		return structural(k)
+	}
 }
 
 // Owns tells whether an entry is the caller's own, as producer.
