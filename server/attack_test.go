@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,44 @@ func TestWhoBringsNothingHoldsNoCall(t *testing.T) {
 		err = s.RecvMsg(&apiv1.GetEntryResponse{})
 		if wantReason(t, err, server.ReasonUnauthenticated); status.Code(err) != codes.Unauthenticated {
 			t.Errorf("%s: %v", method, err)
+		}
+	}
+}
+
+// TestAPageOfAnotherSiteApprovesNothing: a browser sends its person's certificate
+// along with whatever a page has it send.
+func TestAPageOfAnotherSiteApprovesNothing(t *testing.T) {
+	w, _ := peopled(t)
+	c := web(t, w.tlsOf(t, w.ca, "spiffe://people.example/approver", time.Now()))
+	post := func(headers ...string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+w.addresses.QueryHTTP+"/v1/approvals", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "text/plain")
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+		if text := post(headers...); !strings.Contains(text, server.ReasonCrossSite) {
+			t.Errorf("%v: %s", headers, text)
+		}
+	}
+	for _, headers := range [][]string{nil, {"Sec-Fetch-Site", "same-origin"}, {"Origin", "https://" + w.addresses.QueryHTTP}} {
+		if text := post(headers...); !strings.Contains(text, server.ReasonBadRequest) {
+			t.Errorf("%v: %s", headers, text)
 		}
 	}
 }

@@ -52,6 +52,7 @@ const (
 	ReasonNotAllowed      = "NOT_ALLOWED"        // the identity may not use this listener
 	ReasonUnauthenticated = "UNAUTHENTICATED"    // no identity
 	ReasonWrongListener   = "WRONG_LISTENER"     // another listener offers the method
+	ReasonCrossSite       = "CROSS_SITE"         // a browser sent it for a page of another site
 	ReasonIssuer          = "ISSUER_UNREACHABLE" // RetryInfo says when to try again
 	ReasonRate            = "RATE_LIMITED"       // RetryInfo says when to try again
 	ReasonStopping        = "STOPPING"           // the server stops: resend what is unanswered

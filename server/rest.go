@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/test/bufconn"
 
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
@@ -98,7 +100,19 @@ func (s *Server) newREST() (http.Handler, error) {
 		return nil, err
 	}
 	root.Handle("/", mux)
-	return boundedBody(plainHeaders(identified(wholeEventIDs(root)))), nil
+	return boundedBody(plainHeaders(sameSite(identified(wholeEventIDs(root))))), nil
+}
+
+// sameSite refuses what a page of another site has a browser send that is more than
+// a read: the browser adds its person's certificate without asking anybody. Who is
+// no browser sends neither Origin nor Sec-Fetch-Site, and goes through.
+func sameSite(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeStatus(w, statusOf(r.Context(), slog.Default(), r.URL.Path, &requestError{codes.PermissionDenied, ReasonCrossSite,
+			"a page of another site asked for this: open Daybook itself, or send the request from a program"}))
+	}))
+	return protection.Handler(next)
 }
 
 // boundedBody bounds the bodies of requests: a domain map is larger than others.

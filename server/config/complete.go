@@ -77,7 +77,7 @@ func (c *Config) Complete(domain string) error {
 		period := VerificationPeriod
 		c.Verification.Period = &period
 	}
-	return errors.Join(c.check(), c.checkLoopback(), errors.Join(c.checkBrowsed()...))
+	return errors.Join(c.check(), c.checkLoopback(), c.checkDistinct(), errors.Join(c.checkBrowsed()...))
 }
 
 // checkLoopback refuses addresses that other machines may reach unless that was
@@ -97,6 +97,24 @@ func (c *Config) checkLoopback() error {
 			faults = append(faults, fmt.Errorf(
 				"%s address %s is not loopback: other machines could reach it; pass --allow-remote or set `allow_remote: true` if that is meant", l.name, *l.address))
 		}
+	}
+	return errors.Join(faults...)
+}
+
+// checkDistinct refuses one address for two listeners; port 0 is another each time.
+func (c *Config) checkDistinct() error {
+	var faults []error
+	first := make(map[string]string)
+	for _, l := range c.Listen.named() {
+		host, port, err := net.SplitHostPort(*l.address)
+		if err != nil || port == "0" {
+			continue
+		}
+		at := net.JoinHostPort(plainHost(host), port)
+		if other := first[at]; other != "" {
+			faults = append(faults, fmt.Errorf("listen.%s and listen.%s are both %s: each listener has an address of its own", other, l.name, *l.address))
+		}
+		first[at] = l.name
 	}
 	return errors.Join(faults...)
 }

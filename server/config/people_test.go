@@ -102,6 +102,18 @@ func TestTwoBrowserListenersNeedTwoNames(t *testing.T) {
 	}
 }
 
+func TestEachListenerHasItsAddress(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`listen: {query: "127.0.0.1:7401"}`:                                   false,
+		`listen: {query: "127.0.0.1:0", admin: "127.0.0.1:0"}`:                true,
+		`listen: {query: "[::ffff:127.0.0.1]:9000", admin: "127.0.0.1:9000"}`: false,
+	} {
+		if _, err := config.Load([]byte(text), "/", config.Flags{}, "example.com"); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestExplainNamesTheOriginOfEveryValue(t *testing.T) {
 	text := []byte(peopled + "listen: {ingest: 127.0.0.1:1, query: 127.0.0.1:2}\n")
 	flags := config.Flags{Listen: config.Listen{Query: "127.0.0.1:9"}}
