@@ -163,7 +163,7 @@ func refusalBy(listener string, c *caller, method string, err error) (ledger.Ref
 		}
 		return r, refused.ID != ""
 	case errors.As(err, &bad):
-		return r, bad.Person != nil
+		return r, r.Actor != ""
 	}
 	return r, reason == ReasonNotAllowed || reason == ReasonWrongListener
 }

@@ -108,6 +108,8 @@ func (g *gate) identify(ctx context.Context, from credential, bad error) (*calle
 		g.calls.spend("bad "+from.address, g.now())
 		if refused.Person != nil {
 			c = &caller{person: *refused.Person}
+		} else if by, err := g.certified(from.peer, nil); err == nil {
+			c = by // who sent it is known, though not whose it is
 		}
 	}
 	return c, err

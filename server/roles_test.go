@@ -410,7 +410,7 @@ func TestNothingValidOnOneListenerIsValidOnAnother(t *testing.T) {
 			})
 		}
 	}
-	wantRefusals(t, w, issuer.URL+"#tina "+token.Expired, issuer.URL+"#tina "+token.Audience)
+	wantRefusals(t, w, issuer.URL+"#tina "+token.Expired, issuer.URL+"#tina "+token.Audience, "spiffe://people.example/reader "+token.Audience)
 }
 
 // insist sends the certificate whatever CAs the server hints at.
