@@ -17,6 +17,7 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/access"
+	"github.com/daybook-ledger/daybook/server/config"
 )
 
 // TestNoHeaderMakesAnotherPerson: whatever is sent as an identity, over gRPC or
@@ -143,6 +144,50 @@ func TestAPageOfAnotherSiteApprovesNothing(t *testing.T) {
 	for _, headers := range [][]string{nil, {"Sec-Fetch-Site", "same-origin"}, {"Origin", "https://" + w.addresses.QueryHTTP}} {
 		if text := post(headers...); !strings.Contains(text, server.ReasonBadRequest) {
 			t.Errorf("%v: %s", headers, text)
+		}
+	}
+}
+
+// TestEveryErrorOfRESTHasItsReason, also where no service was asked.
+func TestEveryErrorOfRESTHasItsReason(t *testing.T) {
+	w := newWorldOn(t, world{config: func(c *config.Config) {
+		c.Listeners.QueryHTTP = config.Listener{RequestsPerSecond: 0.001, Burst: 3}
+	}})
+	c := web(t, w.tlsOf(t, w.ca, producer, time.Now()))
+	for _, test := range []struct {
+		verb, path, body string
+		code             int
+		reason           string
+	}{
+		{"GET", "/v1/nothing", "", 404, server.ReasonNotFound},
+		{"DELETE", "/v1/entries", "", 501, server.ReasonBadRequest},
+		{"POST", "/v1/approvals", "{", 400, server.ReasonBadRequest},
+		{"POST", "/v1/approvals", `{"colour": 1}`, 400, server.ReasonBadRequest},
+		{"POST", "/v1/approvals", strings.Repeat(" ", 1<<20) + "{}", 400, server.ReasonBadRequest},
+		{"GET", "/v1/entries?sorce=web", "", 400, "no parameter"},
+		{"GET", "/v1/entries?source.domain=web", "", 400, "no parameter"},
+		{"GET", "/v1/entries?page_size=x", "", 400, server.ReasonBadRequest},
+		{"GET", "/v1/entries/18446744073709551616", "", 400, server.ReasonBadRequest},
+		{"GET", "/v1/entries/7", "", 404, server.ReasonNotFound},
+		{"GET", "/v1/entries/7", "", 404, server.ReasonNotFound},
+		{"GET", "/v1/entries/7", "", 404, server.ReasonNotFound},
+		{"GET", "/v1/entries/7", "", 429, server.ReasonRate},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), test.verb, "https://"+w.addresses.QueryHTTP+test.path, strings.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != test.code || !strings.Contains(string(text), test.reason) {
+			t.Errorf("%s %s: %d %.300s (%v), want %d and %s", test.verb, test.path, resp.StatusCode, text, err, test.code, test.reason)
+		}
+		if (resp.Header.Get("Retry-After") != "") != (test.code == 429) {
+			t.Errorf("%s %s: to be tried again after %q", test.verb, test.path, resp.Header.Get("Retry-After"))
 		}
 	}
 }

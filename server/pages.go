@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -115,6 +116,41 @@ func identified(next http.Handler) http.Handler {
 
 // writeStatus answers as REST does.
 func writeStatus(w http.ResponseWriter, st *status.Status) {
+	writeStatusAs(w, st, runtime.HTTPStatusFromCode(st.Code()))
+}
+
+// restError is a runtime.ErrorHandlerFunc: what the services refuse, and what does
+// not get as far as them, is said in one way, with a reason and when to try again.
+func restError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	code := 0
+	if custom := (*runtime.HTTPStatusError)(nil); errors.As(err, &custom) {
+		code, err = custom.HTTPStatus, custom.Err
+	}
+	st := status.Convert(err)
+	if len(st.Details()) == 0 {
+		reason := ReasonBadRequest
+		switch st.Code() {
+		case codes.NotFound:
+			reason = ReasonNotFound
+		case codes.Unavailable:
+			reason = ReasonStopping
+		case codes.DeadlineExceeded, codes.Canceled:
+			reason = ReasonOutcomeUnknown
+		case codes.Internal, codes.Unknown:
+			reason = ReasonInternal
+		}
+		if with, err := st.WithDetails(&errdetails.ErrorInfo{Domain: ErrorDomain, Reason: reason}); err == nil {
+			st = with
+		}
+	}
+	if code == 0 {
+		code = runtime.HTTPStatusFromCode(st.Code())
+	}
+	writeStatusAs(w, st, code)
+}
+
+// writeStatusAs is writeStatus with a code of HTTP's.
+func writeStatusAs(w http.ResponseWriter, st *status.Status, code int) {
 	for _, d := range st.Details() {
 		if retry, ok := d.(*errdetails.RetryInfo); ok {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retry.GetRetryDelay().AsDuration().Seconds()))))
@@ -125,10 +161,10 @@ func writeStatus(w http.ResponseWriter, st *status.Status) {
 	}
 	body, err := protojson.Marshal(st.Proto())
 	if err != nil { // cannot happen: the details are registered
-		http.Error(w, st.Message(), runtime.HTTPStatusFromCode(st.Code()))
+		http.Error(w, st.Message(), code)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(runtime.HTTPStatusFromCode(st.Code()))
+	w.WriteHeader(code)
 	w.Write(body)
 }

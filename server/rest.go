@@ -84,6 +84,9 @@ func (s *Server) newREST() (http.Handler, error) {
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithMetadata(forwardIdentity),
+		runtime.WithErrorHandler(restError),
+		runtime.SetQueryParameterParser(strictParameters{}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON()),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
 	)
 	if err := errors.Join(gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn),
