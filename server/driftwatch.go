@@ -19,6 +19,8 @@ const (
 	// looks again.
 	driftLook  = time.Hour
 	driftRetry = 10 * time.Second
+	// driftSettle is how long an alert that was raised is waited for at a time.
+	driftSettle = 50 * time.Millisecond
 	// driftBack bounds the activity entries that are looked through for a scan.
 	driftBack = 100_000
 	// maxMissed bounds the alerts of one look: more periods get one alert together.
@@ -36,6 +38,8 @@ type driftWatch struct {
 
 	seen uint64    // size of the log up to which scans were looked for
 	mark driftMark // the newest scan, or what stands for one
+
+	told, toldNS int64 // end of the newest period that was raised, and when that was
 }
 
 // A driftMark is an entry from which the next scan is awaited.
@@ -84,11 +88,17 @@ func (w *driftWatch) look(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	now := w.now().UnixNano()
+	if from < w.told && now < w.toldNS+int64(driftRetry) {
+		return driftSettle, nil // what was raised is not in the log yet
+	}
 	missed, due := missedScans(max(from, w.mark.timeNS), now, w.every, w.grace)
 	for _, p := range missed {
 		w.log.Raise(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_SCAN_MISSED, Subject: "drift scan", PeriodStartNs: p.start, PeriodEndNs: p.end,
 			Entries: []uint64{w.mark.index + 1},
 			Detail:  fmt.Sprintf("no drift scan was recorded in %v, nor within %v after; the newest entry that tells of one is %d", time.Duration(p.end-p.start), w.grace, w.mark.index)})
+	}
+	if n := len(missed); n > 0 {
+		w.told, w.toldNS = missed[n-1].end, now
 	}
 	return time.Duration(due - now), nil
 }
