@@ -48,6 +48,7 @@ type closer struct {
 	until    atomic.Int64              // end of the newest close met; with none the start of the first period
 	newest   atomic.Pointer[CloseInfo] // newest close that the follower has met; nil: none
 	took     atomic.Int64              // ns in which the newest tables were made and stored
+	steps    *cache[closeStep]         // of closes that were looked at, by index
 	previous uint64                    // index of the newest close plus 1; owned by run
 	wrong    *draft                    // the newest that was no close; owned by run
 	marked   int64                     // time of the newest day's mark; owned by run

@@ -193,7 +193,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
 		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion),
 		handover: handover{wanted: make(chan struct{}, 1)}}
-	l.closes = &closer{l: l}
+	l.closes = &closer{l: l, steps: newCache[closeStep](stepBytes)}
 	l.scrub = newScrub(l, cfg)
 	l.verification.Store(&Verification{Period: cfg.VerifyPeriod})
 	l.queue.drain.mono = l.clock.Mono

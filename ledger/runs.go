@@ -232,11 +232,14 @@ func (r *RunReport) Events() uint64 { return r.Last - r.Declined - r.Lost }
 // SilenceLimit is how long the run may have no entry; 0: for ever.
 func (r *RunReport) SilenceLimit() time.Duration { return time.Duration(r.Opened.SilenceLimitNs) }
 
-// A runQuestion asks the follower for the runs that it has in memory.
+// A runQuestion asks the follower for the runs that it has in memory, or for a pair.
 type runQuestion struct {
 	keys  []verify.Hash
 	found map[verify.Hash]*run // copies; set before done is closed
 	done  chan struct{}
+
+	prefix []byte   // of the keys of a pair's streams
+	pair   *pairNow // what they hold; nil: that is not asked; set before done is closed
 }
 
 // runStates returns copies of the runs: as the follower has them in memory, else
@@ -276,6 +279,9 @@ func (f *follower) answer(ask *runQuestion) {
 			c := *r
 			ask.found[key] = &c
 		}
+	}
+	if ask.pair != nil {
+		f.answerPair(ask.prefix, ask.pair)
 	}
 	close(ask.done)
 }
