@@ -81,6 +81,7 @@ var rules = map[string]Rule{
 	"/daybook.api.v1.QueryService/GetClose":            reads,
 	"/daybook.api.v1.QueryService/ListCloseRows":       reads,
 	"/daybook.api.v1.QueryService/GetCloseRow":         reads,
+	"/daybook.api.v1.QueryService/CountPair":           reads,
 	"/daybook.api.v1.QueryService/ListRuns":            reads,
 	"/daybook.api.v1.QueryService/GetRun":              reads,
 

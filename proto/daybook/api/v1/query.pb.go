@@ -2890,6 +2890,296 @@ func (x *GetCloseRowResponse) GetAfter() *CloseRow {
 	return nil
 }
 
+// CountPairRequest names a pair and a time.
+type CountPairRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Source domain id, as entries have it; not empty.
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// Target domain id, as entries have it; not empty.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Log time from, inclusive; unset: from the log's beginning. The period that
+	// it is in is counted whole.
+	LoggedFrom *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=logged_from,json=loggedFrom,proto3" json:"logged_from,omitempty"`
+	// Log time until, exclusive; unset: to the newest entry. The period that it
+	// cuts is counted whole.
+	LoggedUntil   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=logged_until,json=loggedUntil,proto3" json:"logged_until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountPairRequest) Reset() {
+	*x = CountPairRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountPairRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountPairRequest) ProtoMessage() {}
+
+func (x *CountPairRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountPairRequest.ProtoReflect.Descriptor instead.
+func (*CountPairRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CountPairRequest) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CountPairRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *CountPairRequest) GetLoggedFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LoggedFrom
+	}
+	return nil
+}
+
+func (x *CountPairRequest) GetLoggedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LoggedUntil
+	}
+	return nil
+}
+
+// CountPairResponse counts by the periods of closes, which touch the time that
+// was asked for: at most 1,000; more are refused with TOO_BROAD.
+type CountPairResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The periods, oldest first, each beginning where the one before ends.
+	Days []*PairDay `protobuf:"bytes,1,rep,name=days,proto3" json:"days,omitempty"`
+	// Size of the log that was counted.
+	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountPairResponse) Reset() {
+	*x = CountPairResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountPairResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountPairResponse) ProtoMessage() {}
+
+func (x *CountPairResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountPairResponse.ProtoReflect.Descriptor instead.
+func (*CountPairResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CountPairResponse) GetDays() []*PairDay {
+	if x != nil {
+		return x.Days
+	}
+	return nil
+}
+
+func (x *CountPairResponse) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
+// PairDay is how many accesses of a pair were logged in the period of one close:
+// a UTC day; or a part of it, where a close was made on demand; or several days
+// that the server missed. The last may be the period that is not closed yet.
+type PairDay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the close; 0: the period is not closed yet, and nothing proves its
+	// numbers but the entries.
+	CloseIndex uint64 `protobuf:"varint,1,opt,name=close_index,json=closeIndex,proto3" json:"close_index,omitempty"`
+	// Index of the close before; 0: there is none. Each number is the difference
+	// between the counts of a stream in both closes, which GetCloseRow proves.
+	PreviousCloseIndex uint64 `protobuf:"varint,2,opt,name=previous_close_index,json=previousCloseIndex,proto3" json:"previous_close_index,omitempty"`
+	// Start of the period, inclusive.
+	PeriodStart *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=period_start,json=periodStart,proto3" json:"period_start,omitempty"`
+	// End of the period, exclusive; unset: it is not closed yet.
+	PeriodEnd *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=period_end,json=periodEnd,proto3" json:"period_end,omitempty"`
+	// Accesses of all sides, in time and late.
+	Count uint64 `protobuf:"varint,5,opt,name=count,proto3" json:"count,omitempty"`
+	// The same by stream; those without an access in the period are left out.
+	Streams       []*PairStream `protobuf:"bytes,6,rep,name=streams,proto3" json:"streams,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairDay) Reset() {
+	*x = PairDay{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairDay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairDay) ProtoMessage() {}
+
+func (x *PairDay) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairDay.ProtoReflect.Descriptor instead.
+func (*PairDay) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PairDay) GetCloseIndex() uint64 {
+	if x != nil {
+		return x.CloseIndex
+	}
+	return 0
+}
+
+func (x *PairDay) GetPreviousCloseIndex() uint64 {
+	if x != nil {
+		return x.PreviousCloseIndex
+	}
+	return 0
+}
+
+func (x *PairDay) GetPeriodStart() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodStart
+	}
+	return nil
+}
+
+func (x *PairDay) GetPeriodEnd() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PeriodEnd
+	}
+	return nil
+}
+
+func (x *PairDay) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *PairDay) GetStreams() []*PairStream {
+	if x != nil {
+		return x.Streams
+	}
+	return nil
+}
+
+// PairStream is one stream of a pair.
+type PairStream struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who reported the accesses.
+	Side v1.Side `protobuf:"varint,1,opt,name=side,proto3,enum=daybook.v1.Side" json:"side,omitempty"`
+	// They came late: they occurred on an earlier UTC day than they were logged on.
+	Late bool `protobuf:"varint,2,opt,name=late,proto3" json:"late,omitempty"`
+	// Accesses logged in the period.
+	Count         uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PairStream) Reset() {
+	*x = PairStream{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PairStream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PairStream) ProtoMessage() {}
+
+func (x *PairStream) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PairStream.ProtoReflect.Descriptor instead.
+func (*PairStream) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PairStream) GetSide() v1.Side {
+	if x != nil {
+		return x.Side
+	}
+	return v1.Side(0)
+}
+
+func (x *PairStream) GetLate() bool {
+	if x != nil {
+		return x.Late
+	}
+	return false
+}
+
+func (x *PairStream) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // ListRunsRequest filters runs; unset fields do not filter.
 type ListRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2911,7 +3201,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3213,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3226,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListRunsRequest) GetProducer() string {
@@ -2989,7 +3279,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3001,7 +3291,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3014,7 +3304,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunView {
@@ -3051,7 +3341,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3063,7 +3353,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3076,7 +3366,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -3104,7 +3394,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3406,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3419,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetRunResponse) GetRun() *RunView {
@@ -3201,7 +3491,7 @@ type RunView struct {
 
 func (x *RunView) Reset() {
 	*x = RunView{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3503,7 @@ func (x *RunView) String() string {
 func (*RunView) ProtoMessage() {}
 
 func (x *RunView) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3516,7 @@ func (x *RunView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunView.ProtoReflect.Descriptor instead.
 func (*RunView) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RunView) GetProducer() string {
@@ -3429,7 +3719,7 @@ type RunStatement struct {
 
 func (x *RunStatement) Reset() {
 	*x = RunStatement{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3731,7 @@ func (x *RunStatement) String() string {
 func (*RunStatement) ProtoMessage() {}
 
 func (x *RunStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3744,7 @@ func (x *RunStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatement.ProtoReflect.Descriptor instead.
 func (*RunStatement) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *RunStatement) GetIndex() uint64 {
@@ -3707,7 +3997,30 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x05table\x18\x02 \x01(\x0e2\x1e.daybook.api.v1.CloseTableKindR\x05table\x12*\n" +
 	"\x03row\x18\x03 \x01(\v2\x18.daybook.api.v1.CloseRowR\x03row\x120\n" +
 	"\x06before\x18\x04 \x01(\v2\x18.daybook.api.v1.CloseRowR\x06before\x12.\n" +
-	"\x05after\x18\x05 \x01(\v2\x18.daybook.api.v1.CloseRowR\x05after\"\xbb\x01\n" +
+	"\x05after\x18\x05 \x01(\v2\x18.daybook.api.v1.CloseRowR\x05after\"\xbe\x01\n" +
+	"\x10CountPairRequest\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12;\n" +
+	"\vlogged_from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"loggedFrom\x12=\n" +
+	"\flogged_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vloggedUntil\"]\n" +
+	"\x11CountPairResponse\x12+\n" +
+	"\x04days\x18\x01 \x03(\v2\x17.daybook.api.v1.PairDayR\x04days\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x04R\btreeSize\"\xa2\x02\n" +
+	"\aPairDay\x12\x1f\n" +
+	"\vclose_index\x18\x01 \x01(\x04R\n" +
+	"closeIndex\x120\n" +
+	"\x14previous_close_index\x18\x02 \x01(\x04R\x12previousCloseIndex\x12=\n" +
+	"\fperiod_start\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vperiodStart\x129\n" +
+	"\n" +
+	"period_end\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\tperiodEnd\x12\x14\n" +
+	"\x05count\x18\x05 \x01(\x04R\x05count\x124\n" +
+	"\astreams\x18\x06 \x03(\v2\x1a.daybook.api.v1.PairStreamR\astreams\"\\\n" +
+	"\n" +
+	"PairStream\x12$\n" +
+	"\x04side\x18\x01 \x01(\x0e2\x10.daybook.v1.SideR\x04side\x12\x12\n" +
+	"\x04late\x18\x02 \x01(\bR\x04late\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\"\xbb\x01\n" +
 	"\x0fListRunsRequest\x12\x1a\n" +
 	"\bproducer\x18\x01 \x01(\tR\bproducer\x121\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x19.daybook.api.v1.RunStatusR\x06status\x12\x1d\n" +
@@ -3773,7 +4086,7 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fRUN_STATUS_OPEN\x10\x01\x12\x14\n" +
 	"\x10RUN_STATUS_ENDED\x10\x02\x12\x15\n" +
-	"\x11RUN_STATUS_SILENT\x10\x032\x89\r\n" +
+	"\x11RUN_STATUS_SILENT\x10\x032\xf2\r\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
@@ -3789,7 +4102,9 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"/v1/closes\x90\x02\x01\x12\x84\x01\n" +
 	"\bGetClose\x12\x1f.daybook.api.v1.GetCloseRequest\x1a .daybook.api.v1.GetCloseResponse\"5\x82\xd3\xe4\x93\x02,Z\x16\x12\x14/v1/days/{day}/close\x12\x12/v1/closes/{index}\x90\x02\x01\x12\x80\x01\n" +
 	"\rListCloseRows\x12$.daybook.api.v1.ListCloseRowsRequest\x1a%.daybook.api.v1.ListCloseRowsResponse\"\"\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/closes/{index}/rows\x90\x02\x01\x12y\n" +
-	"\vGetCloseRow\x12\".daybook.api.v1.GetCloseRowRequest\x1a#.daybook.api.v1.GetCloseRowResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/closes/{index}/row\x90\x02\x01\x12b\n" +
+	"\vGetCloseRow\x12\".daybook.api.v1.GetCloseRowRequest\x1a#.daybook.api.v1.GetCloseRowResponse\"!\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/closes/{index}/row\x90\x02\x01\x12g\n" +
+	"\tCountPair\x12 .daybook.api.v1.CountPairRequest\x1a!.daybook.api.v1.CountPairResponse\"\x15\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/counts\x90\x02\x01\x12b\n" +
 	"\bListRuns\x12\x1f.daybook.api.v1.ListRunsRequest\x1a .daybook.api.v1.ListRunsResponse\"\x13\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/runs\x90\x02\x01\x12b\n" +
 	"\x06GetRun\x12\x1d.daybook.api.v1.GetRunRequest\x1a\x1e.daybook.api.v1.GetRunResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/runs/{run}\x90\x02\x01B\xb8\x01\n" +
@@ -3809,7 +4124,7 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 }
 
 var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(CloseTableKind)(0),                 // 0: daybook.api.v1.CloseTableKind
 	(RunStatus)(0),                      // 1: daybook.api.v1.RunStatus
@@ -3845,102 +4160,106 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*RunName)(nil),                     // 31: daybook.api.v1.RunName
 	(*GetCloseRowRequest)(nil),          // 32: daybook.api.v1.GetCloseRowRequest
 	(*GetCloseRowResponse)(nil),         // 33: daybook.api.v1.GetCloseRowResponse
-	(*ListRunsRequest)(nil),             // 34: daybook.api.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),            // 35: daybook.api.v1.ListRunsResponse
-	(*GetRunRequest)(nil),               // 36: daybook.api.v1.GetRunRequest
-	(*GetRunResponse)(nil),              // 37: daybook.api.v1.GetRunResponse
-	(*RunView)(nil),                     // 38: daybook.api.v1.RunView
-	(*RunStatement)(nil),                // 39: daybook.api.v1.RunStatement
-	(*v1.BatchHead)(nil),                // 40: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 41: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 42: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 43: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 44: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 45: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 46: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 47: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 48: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 49: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 50: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 51: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 52: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 53: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 54: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 55: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 56: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 57: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 58: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 59: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 60: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 61: daybook.v1.Part
-	(*Judgement)(nil),                   // 62: daybook.api.v1.Judgement
-	(v1.Kind)(0),                        // 63: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 64: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 65: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 66: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 67: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 68: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 69: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 70: daybook.v1.AlertType
-	(v1.Tier)(0),                        // 71: daybook.v1.Tier
-	(v1.Side)(0),                        // 72: daybook.v1.Side
-	(v1.Provenance)(0),                  // 73: daybook.v1.Provenance
-	(*v1.Import)(nil),                   // 74: daybook.v1.Import
-	(*durationpb.Duration)(nil),         // 75: google.protobuf.Duration
+	(*CountPairRequest)(nil),            // 34: daybook.api.v1.CountPairRequest
+	(*CountPairResponse)(nil),           // 35: daybook.api.v1.CountPairResponse
+	(*PairDay)(nil),                     // 36: daybook.api.v1.PairDay
+	(*PairStream)(nil),                  // 37: daybook.api.v1.PairStream
+	(*ListRunsRequest)(nil),             // 38: daybook.api.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),            // 39: daybook.api.v1.ListRunsResponse
+	(*GetRunRequest)(nil),               // 40: daybook.api.v1.GetRunRequest
+	(*GetRunResponse)(nil),              // 41: daybook.api.v1.GetRunResponse
+	(*RunView)(nil),                     // 42: daybook.api.v1.RunView
+	(*RunStatement)(nil),                // 43: daybook.api.v1.RunStatement
+	(*v1.BatchHead)(nil),                // 44: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 45: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 46: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 47: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 48: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 49: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 50: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 51: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 52: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 53: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 54: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 55: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 56: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 57: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 58: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 59: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 60: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 61: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 62: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 63: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 64: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 65: daybook.v1.Part
+	(*Judgement)(nil),                   // 66: daybook.api.v1.Judgement
+	(v1.Kind)(0),                        // 67: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 68: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 69: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 70: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 71: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 72: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 73: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 74: daybook.v1.AlertType
+	(v1.Tier)(0),                        // 75: daybook.v1.Tier
+	(v1.Side)(0),                        // 76: daybook.v1.Side
+	(v1.Provenance)(0),                  // 77: daybook.v1.Provenance
+	(*v1.Import)(nil),                   // 78: daybook.v1.Import
+	(*durationpb.Duration)(nil),         // 79: google.protobuf.Duration
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	40, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	41, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	42, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	43, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	44, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	45, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	46, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	47, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	48, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	49, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	50, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	51, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	52, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	53, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	54, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	55, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	56, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	57, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	58, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	59, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	60, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	61, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	62, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
+	44, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	45, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	46, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	47, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	48, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	49, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	50, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	51, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	52, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	53, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	54, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	55, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	56, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	57, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	58, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	59, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	60, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	61, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	62, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	63, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	64, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	65, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	66, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
 	2,  // 23: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
 	4,  // 24: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	63, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	64, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	64, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	64, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	64, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	65, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	66, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	67, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	68, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	69, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	70, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	71, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
-	71, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
+	67, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	68, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	68, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	68, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	68, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	69, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	70, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	71, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	72, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	73, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	74, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	75, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
+	75, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
 	2,  // 38: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	64, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	68, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
 	17, // 40: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
 	18, // 41: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
 	21, // 42: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
 	24, // 43: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
-	54, // 44: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	58, // 44: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
 	4,  // 45: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
 	0,  // 46: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
 	29, // 47: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
 	30, // 48: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
 	31, // 49: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
-	63, // 50: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
-	72, // 51: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	67, // 50: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	76, // 51: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
 	30, // 52: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
 	31, // 53: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
 	4,  // 54: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
@@ -3948,49 +4267,58 @@ var file_daybook_api_v1_query_proto_depIdxs = []int32{
 	29, // 56: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
 	29, // 57: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
 	29, // 58: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
-	1,  // 59: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
-	38, // 60: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
-	38, // 61: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
-	73, // 62: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
-	74, // 63: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
-	64, // 64: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
-	64, // 65: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
-	39, // 66: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
-	39, // 67: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
-	75, // 68: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
-	3,  // 69: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	5,  // 70: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	7,  // 71: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	9,  // 72: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	11, // 73: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	13, // 74: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	15, // 75: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	19, // 76: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	22, // 77: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
-	25, // 78: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
-	27, // 79: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
-	32, // 80: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
-	34, // 81: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
-	36, // 82: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
-	4,  // 83: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	6,  // 84: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	8,  // 85: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	10, // 86: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	12, // 87: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	14, // 88: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	16, // 89: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	20, // 90: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	23, // 91: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
-	26, // 92: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
-	28, // 93: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
-	33, // 94: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
-	35, // 95: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
-	37, // 96: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
-	83, // [83:97] is the sub-list for method output_type
-	69, // [69:83] is the sub-list for method input_type
-	69, // [69:69] is the sub-list for extension type_name
-	69, // [69:69] is the sub-list for extension extendee
-	0,  // [0:69] is the sub-list for field type_name
+	68, // 59: daybook.api.v1.CountPairRequest.logged_from:type_name -> google.protobuf.Timestamp
+	68, // 60: daybook.api.v1.CountPairRequest.logged_until:type_name -> google.protobuf.Timestamp
+	36, // 61: daybook.api.v1.CountPairResponse.days:type_name -> daybook.api.v1.PairDay
+	68, // 62: daybook.api.v1.PairDay.period_start:type_name -> google.protobuf.Timestamp
+	68, // 63: daybook.api.v1.PairDay.period_end:type_name -> google.protobuf.Timestamp
+	37, // 64: daybook.api.v1.PairDay.streams:type_name -> daybook.api.v1.PairStream
+	76, // 65: daybook.api.v1.PairStream.side:type_name -> daybook.v1.Side
+	1,  // 66: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
+	42, // 67: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
+	42, // 68: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
+	77, // 69: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
+	78, // 70: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
+	68, // 71: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
+	68, // 72: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
+	43, // 73: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
+	43, // 74: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
+	79, // 75: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
+	3,  // 76: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	5,  // 77: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	7,  // 78: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	9,  // 79: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	11, // 80: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	13, // 81: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	15, // 82: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	19, // 83: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	22, // 84: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	25, // 85: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	27, // 86: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	32, // 87: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	34, // 88: daybook.api.v1.QueryService.CountPair:input_type -> daybook.api.v1.CountPairRequest
+	38, // 89: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
+	40, // 90: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
+	4,  // 91: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	6,  // 92: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	8,  // 93: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	10, // 94: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	12, // 95: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	14, // 96: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	16, // 97: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	20, // 98: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	23, // 99: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	26, // 100: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	28, // 101: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	33, // 102: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	35, // 103: daybook.api.v1.QueryService.CountPair:output_type -> daybook.api.v1.CountPairResponse
+	39, // 104: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
+	41, // 105: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
+	91, // [91:106] is the sub-list for method output_type
+	76, // [76:91] is the sub-list for method input_type
+	76, // [76:76] is the sub-list for extension type_name
+	76, // [76:76] is the sub-list for extension extendee
+	0,  // [0:76] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -4027,7 +4355,7 @@ func file_daybook_api_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   38,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

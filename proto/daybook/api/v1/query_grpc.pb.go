@@ -31,6 +31,7 @@ const (
 	QueryService_GetClose_FullMethodName            = "/daybook.api.v1.QueryService/GetClose"
 	QueryService_ListCloseRows_FullMethodName       = "/daybook.api.v1.QueryService/ListCloseRows"
 	QueryService_GetCloseRow_FullMethodName         = "/daybook.api.v1.QueryService/GetCloseRow"
+	QueryService_CountPair_FullMethodName           = "/daybook.api.v1.QueryService/CountPair"
 	QueryService_ListRuns_FullMethodName            = "/daybook.api.v1.QueryService/ListRuns"
 	QueryService_GetRun_FullMethodName              = "/daybook.api.v1.QueryService/GetRun"
 )
@@ -69,6 +70,8 @@ type QueryServiceClient interface {
 	// Returns the row of a stream or run in a close with its proof, or the rows
 	// that prove that there is none.
 	GetCloseRow(ctx context.Context, in *GetCloseRowRequest, opts ...grpc.CallOption) (*GetCloseRowResponse, error)
+	// Counts the accesses of a pair of domains by day, as the closes have them.
+	CountPair(ctx context.Context, in *CountPairRequest, opts ...grpc.CallOption) (*CountPairResponse, error)
 	// Lists runs, newest first: who opened them, how far they are signed by their
 	// producer, and what is missing.
 	ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error)
@@ -204,6 +207,16 @@ func (c *queryServiceClient) GetCloseRow(ctx context.Context, in *GetCloseRowReq
 	return out, nil
 }
 
+func (c *queryServiceClient) CountPair(ctx context.Context, in *CountPairRequest, opts ...grpc.CallOption) (*CountPairResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountPairResponse)
+	err := c.cc.Invoke(ctx, QueryService_CountPair_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryServiceClient) ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListRunsResponse)
@@ -258,6 +271,8 @@ type QueryServiceServer interface {
 	// Returns the row of a stream or run in a close with its proof, or the rows
 	// that prove that there is none.
 	GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error)
+	// Counts the accesses of a pair of domains by day, as the closes have them.
+	CountPair(context.Context, *CountPairRequest) (*CountPairResponse, error)
 	// Lists runs, newest first: who opened them, how far they are signed by their
 	// producer, and what is missing.
 	ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error)
@@ -308,6 +323,9 @@ func (UnimplementedQueryServiceServer) ListCloseRows(context.Context, *ListClose
 }
 func (UnimplementedQueryServiceServer) GetCloseRow(context.Context, *GetCloseRowRequest) (*GetCloseRowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCloseRow not implemented")
+}
+func (UnimplementedQueryServiceServer) CountPair(context.Context, *CountPairRequest) (*CountPairResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountPair not implemented")
 }
 func (UnimplementedQueryServiceServer) ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
@@ -552,6 +570,24 @@ func _QueryService_GetCloseRow_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _QueryService_CountPair_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountPairRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).CountPair(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_CountPair_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).CountPair(ctx, req.(*CountPairRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _QueryService_ListRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRunsRequest)
 	if err := dec(in); err != nil {
@@ -642,6 +678,10 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCloseRow",
 			Handler:    _QueryService_GetCloseRow_Handler,
+		},
+		{
+			MethodName: "CountPair",
+			Handler:    _QueryService_CountPair_Handler,
 		},
 		{
 			MethodName: "ListRuns",
