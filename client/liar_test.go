@@ -55,7 +55,8 @@ type liar struct {
 	bendEntry func(*apiv1.GetEntryResponse)
 	bendFile  func(*apiv1.ReceiptFile)
 	bendBatch func(*apiv1.GetReceiptBatchResponse)
-	closed    *memClose // the close it serves; guarded by mu
+	closed    *memClose                // the close it serves; guarded by mu
+	counts    *apiv1.CountPairResponse // guarded by mu
 	people    *liarPeople
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error
