@@ -50,7 +50,7 @@ func Dial(config Config) (*Client, error) {
 		}
 		c.ingest = append(c.ingest, conn)
 	}
-	c.query, err = dial(endpoint{"query", config.Query, config.Addresses}, ids, bearing(config.Token)...)
+	c.query, err = dial(endpoint{"query", config.Query, config.Addresses}, ids, append(bearing(config.Token), grpc.WithChainUnaryInterceptor(obeyRate(config.Patience, config.OnRetry)))...)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Waits between attempts, without the server's own hint.
@@ -84,6 +88,36 @@ func (c *Client) retry(ctx context.Context, call func(context.Context) error) er
 		}
 		if err := p.pause(ctx, interpret(err)); err != nil {
 			return err
+		}
+	}
+}
+
+// obeyRate is a grpc.UnaryClientInterceptor of the query listener: a call that it
+// refuses because there were too many is made again when the listener says, as
+// long as the patience lasts. Nothing of such a call was done.
+func obeyRate(patience time.Duration, told func(error, time.Duration)) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		began := time.Now()
+		for {
+			err := invoke(ctx, method, req, reply, conn, opts...)
+			st, ok := status.FromError(err)
+			if err == nil || !ok || st.Code() != codes.ResourceExhausted {
+				return err
+			}
+			d := details(st)
+			if d.reason != "RATE_LIMITED" || d.wait == 0 || time.Since(began)+d.wait > patience {
+				return err
+			}
+			if told != nil && d.wait > time.Second {
+				told(said(st), d.wait)
+			}
+			timer := time.NewTimer(d.wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return err
+			}
 		}
 	}
 }
