@@ -115,20 +115,20 @@ func (c *countsCommand) print(w io.Writer, a *apiv1.CountPairResponse) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(t, "PERIOD\tCOUNT\tLATE\tBY SIDE\tCLOSE")
 	var total, late uint64
-	var closed, open *apiv1.PairDay // the newest with an access, and the last
+	var closed, open *apiv1.PairDay // the newest closed one with an access, and the open one
 	for _, d := range a.Days {
-		end, proof := "", "not closed yet"
+		when, proof := "since "+d.PeriodStart.AsTime().Format(time.RFC3339Nano), "not closed yet"
 		if d.CloseIndex != 0 {
-			end, proof = period(&daybookv1.Close{PeriodStartNs: d.PeriodStart.AsTime().UnixNano(), PeriodEndNs: d.PeriodEnd.AsTime().UnixNano()}), fmt.Sprint(d.CloseIndex)
+			when, proof = period(&daybookv1.Close{PeriodStartNs: d.PeriodStart.AsTime().UnixNano(), PeriodEndNs: d.PeriodEnd.AsTime().UnixNano()}), fmt.Sprint(d.CloseIndex)
 			if d.Count > 0 {
 				closed = d
 			}
 		} else {
-			end, open = "since "+d.PeriodStart.AsTime().Format(time.RFC3339Nano), d
+			open = d
 		}
 		sides, tardy := sidesOf(d)
 		total, late = total+d.Count, late+tardy
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", end, d.Count, tardy, sides, proof)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\n", when, d.Count, tardy, sides, proof)
 	}
 	fmt.Fprintf(t, "total\t%d\t%d\t\t\n", total, late)
 	if err := t.Flush(); err != nil {
