@@ -27,6 +27,8 @@ type Person struct {
 const MaxApproval = 366 * dayNS
 
 // govern runs step in the sequencer, and waits until what it appended is durable.
+// A caller that leaves early gets an error while step may run yet: what step fills
+// in is then not to be looked at.
 func (l *Ledger) govern(ctx context.Context, step func(q *sequencer, w *work) error) (*work, error) {
 	w := &work{op: opGovern, step: step}
 	if err := l.queue.push(w); err != nil {
@@ -52,7 +54,8 @@ func (l *Ledger) ProposeMap(ctx context.Context, author Person, yaml []byte) (*d
 	}
 	var proposal *domains.Proposal
 	_, err = l.govern(ctx, func(q *sequencer, w *work) error {
-		if proposal, err = l.judge.Propose(document); err != nil {
+		p, err := l.judge.Propose(document)
+		if err != nil {
 			return err
 		}
 		var own []ownBody
@@ -63,7 +66,8 @@ func (l *Ledger) ProposeMap(ctx context.Context, author Person, yaml []byte) (*d
 			}
 			own = append(own, ownBody{kind: daybookv1.Kind_KIND_PART, body: body})
 		}
-		proposal.FirstPart, proposal.Parts, proposal.LogTimeNS = q.next()+q.ownRuns(), uint32(len(own)), q.cohort.time
+		p.FirstPart, p.Parts, p.LogTimeNS = q.next()+q.ownRuns(), uint32(len(own)), q.cohort.time
+		proposal = p
 		return q.appendAll(w, own)
 	})
 	if err != nil {
@@ -120,7 +124,10 @@ func (l *Ledger) Approve(ctx context.Context, approver Person, approval *daybook
 		version, err = q.enforce()
 		return err
 	})
-	return approved, version, err
+	if err != nil {
+		return domains.Approved{}, nil, err
+	}
+	return approved, version, nil
 }
 
 // Revoke appends the revocation of an approval, which is named by the index of
@@ -152,7 +159,10 @@ func (l *Ledger) Revoke(ctx context.Context, revoker Person, approval, reason, t
 		revoked = a
 		return nil
 	})
-	return revoked, err
+	if err != nil {
+		return domains.Approved{}, err
+	}
+	return revoked, nil
 }
 
 // findApproval finds an approval by the index of its entry, or by its id. A name
@@ -203,7 +213,10 @@ func (l *Ledger) Record(ctx context.Context, m *daybookv1.Activity) (uint64, err
 		index = q.next() + q.ownRuns()
 		return q.appendAll(w, []ownBody{{kind: daybookv1.Kind_KIND_ACTIVITY, body: body}})
 	})
-	return index, err
+	if err != nil {
+		return 0, err
+	}
+	return index, nil
 }
 
 // Raise appends an alert, at most one for each id; it does not wait. Type,

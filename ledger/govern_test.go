@@ -376,3 +376,30 @@ func TestFirstUseOfRules(t *testing.T) {
 		checkFsck(t, g)
 	}
 }
+
+// TestActsOfWhoLeaves: a caller that leaves early gets its context's error, or the
+// whole answer, and nothing half; the act itself goes on.
+func TestActsOfWhoLeaves(t *testing.T) {
+	g := create(t, ledgertest.Options{})
+	bringIntoForce(t, g.L, firmMap(needsApproval))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 20 {
+		id := fmt.Sprintf("left-%d", i)
+		a, _, err := g.L.Approve(ctx, cco, &daybookv1.Approval{Id: id, Subject: daybookv1.ApprovalSubject_APPROVAL_SUBJECT_ACTOR, Name: "alice",
+			From: "web", To: "db", NotAfterNs: time.Now().Add(time.Hour).UnixNano()})
+		if (a.Body == nil) != (err != nil) || err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatalf("approval %+v with %v", a, err)
+		}
+		if p, err := g.L.ProposeMap(ctx, author, firmMap(fmt.Sprintf("# %d\n", i))); (p == nil) != (err != nil) {
+			t.Fatalf("proposal %+v with %v", p, err)
+		}
+		if index, err := g.L.Record(ctx, &daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_READ, Actor: "x", Count: 1}); (index == 0) != (err != nil) {
+			t.Fatalf("activity %d with %v", index, err)
+		}
+	}
+	if _, err := g.L.Revoke(t.Context(), cco, "left-19", "", ""); err != nil {
+		t.Errorf("the last approval is not in the log: %v", err)
+	}
+	checkFsck(t, g)
+}

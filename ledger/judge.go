@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -93,7 +94,7 @@ func (p pastReader) walk(out []taken, kind daybookv1.Kind, at, from uint64) ([]t
 // applyTaken applies entries in the order of the log, with the map in force among
 // them.
 func applyTaken(j *domains.Judge, entries []taken, force *domains.Version) error {
-	slices.SortFunc(entries, func(a, b taken) int { return int(int64(a.index) - int64(b.index)) })
+	slices.SortFunc(entries, func(a, b taken) int { return cmp.Compare(a.index, b.index) })
 	for _, e := range entries {
 		if force != nil && e.index > force.Index {
 			j.Restore(force)
@@ -150,8 +151,7 @@ func (p pastReader) document(first uint64, parts uint32) ([]byte, error) {
 // past reads the ledger's own entries.
 func (l *Ledger) past() pastReader { return pastReader{l.frames.entry} }
 
-// recoverJudges rebuilds what the sequencer and the follower judge by, at the
-// positions that their states have.
+// recoverJudge rebuilds what the sequencer judges by.
 func (l *Ledger) recoverJudge() error {
 	j, err := l.past().judge(l.seq.state.streams)
 	if err != nil {
@@ -180,7 +180,7 @@ func (l *Ledger) noteRules(head store.Head) error {
 	return nil
 }
 
-// versions keeps compiled maps of the past.
+// keptVersions bounds the compiled maps of the past that are kept.
 const keptVersions = 16
 
 // MapAt returns the map in force for the entry at an index; nil: none was.
@@ -252,6 +252,15 @@ func (l *Ledger) Approvals(fn func(domains.Approved) bool) {
 	})
 }
 
+// published is what a reader may see of an approval: nothing before it is durable.
+func published(a *domains.Approved, size uint64) *domains.Approved {
+	if a == nil || a.Index >= size {
+		return nil
+	}
+	seen := publishedPart(*a, size)
+	return &seen
+}
+
 // publishedPart hides a revocation that is not durable yet.
 func publishedPart(a domains.Approved, size uint64) domains.Approved {
 	if a.Revocation > size {
@@ -277,11 +286,10 @@ func (l *Ledger) Judgement(e *verify.Entry, ev *verify.EventFields) (Judgement, 
 	}
 	a := accessOf(&e.Place, ev)
 	verdict, grounds := l.judge.Reevaluate(e.Head.RulesVersion, v, &a)
-	out := Judgement{Verdict: verdict, Flow: grounds.Flow, Approval: grounds.Approval}
+	size := l.Head().Size
+	out := Judgement{Verdict: verdict, Flow: grounds.Flow, Approval: published(grounds.Approval, size)}
 	if verdict != daybookv1.Verdict_VERDICT_AUTHORIZED {
-		if later := l.judge.Later(v, grounds.Flow, &a); later != nil && later.Index < l.Head().Size {
-			out.Later = later
-		}
+		out.Later = published(l.judge.Later(v, grounds.Flow, &a), size)
 	}
 	return out, nil
 }

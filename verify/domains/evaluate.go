@@ -100,7 +100,7 @@ func (j *Judge) evaluateMapped(v *Version, a *Access) (daybookv1.Verdict, Ground
 }
 
 // flowOrder ranks what the flows of one pair say, the best first.
-var flowOrder = map[daybookv1.Verdict]int{
+var flowOrder = [...]int{
 	daybookv1.Verdict_VERDICT_AUTHORIZED:      0,
 	daybookv1.Verdict_VERDICT_LATE_UNVERIFIED: 1,
 	daybookv1.Verdict_VERDICT_UNPROVEN_SOURCE: 2,
