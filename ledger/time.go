@@ -44,7 +44,7 @@ type timekeeper struct {
 // next returns the time of the next commit, or ErrClock where the wall clock has
 // stepped by over 10 s since the first one.
 func (k *timekeeper) next() (int64, error) {
-	wall, mono := k.clock.Wall(), k.clock.Mono()
+	wall, mono := k.read()
 	if !k.started {
 		k.started = true
 		k.first, k.wall, k.mono = max(k.last, wall), wall, mono
@@ -57,6 +57,19 @@ func (k *timekeeper) next() (int64, error) {
 	}
 	k.last = max(k.last, min(wall, k.first+elapsed+int64(clockSlack)))
 	return k.last, nil
+}
+
+// read returns both clocks as of one moment: where the process was stopped for
+// long between two readings, they are read again.
+func (k *timekeeper) read() (wall int64, mono time.Duration) {
+	for range 8 {
+		before := k.clock.Mono()
+		wall, mono = k.clock.Wall(), k.clock.Mono()
+		if mono-before < clockSlack {
+			break
+		}
+	}
+	return wall, mono
 }
 
 // checkStart returns a *ClockError where the wall clock is implausible against
