@@ -108,6 +108,13 @@ var kit = map[string]func(*testing.T, kitCase) (map[string]string, error){
 	"table": kitTable,
 	"row":   kitRow,
 	"slip":  kitSlip,
+	"fingerprint": func(t *testing.T, c kitCase) (map[string]string, error) {
+		sum, err := verify.VKeyFingerprint(c.Input["vkey"])
+		if text, ok := c.Input["sha256"]; ok {
+			sum, err = hexHash(t, text), nil
+		}
+		return map[string]string{"sha256": hex.EncodeToString(sum[:]), "words": strings.Join(verify.FingerprintWords(sum), " ")}, err
+	},
 	"hash": func(t *testing.T, c kitCase) (map[string]string, error) {
 		var h verify.Hash
 		switch c.Input["of"] {

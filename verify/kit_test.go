@@ -20,6 +20,7 @@ func buildKit(t *testing.T) map[string][]kitCase {
 		"entry": entryCases(t, l), "event": eventCases(t), "checkpoint": checkpointCases(t, l), "policy": policyCases(t),
 		"receipt": receiptCases(t, l), "range": rangeCases(t, l), "consistency": consistencyCases(t, l), "hash": hashCases(),
 		"close": closeCases(t), "table": tableCases(), "row": rowCases(t), "slip": slipCases(t),
+		"fingerprint": fingerprintCases(t, l),
 	}
 }
 
