@@ -98,8 +98,9 @@
 // c2sp.org/signed-note@v1.0.0, sizes at most 2^63-1, origins at most 255 bytes;
 // cosignatures c2sp.org/tlog-cosignature@v1.1.0-rc.1, types 0x04 and 0x06;
 // policies c2sp.org/tlog-policy (draft of 2026-06-22), any one of whose logs
-// suffices; receipts c2sp.org/tlog-proof (draft of 2026-05-22), with the entry's
-// bytes in a file beside it. The signature of a key that the policy names must
+// suffices; tiles and entry bundles c2sp.org/tlog-tiles@v0.1.0; receipts
+// c2sp.org/tlog-proof (draft of 2026-05-22), with the entry's bytes in a file
+// beside it. The signature of a key that the policy names must
 // verify, or the whole note is refused; those of other keys are ignored. A
 // consistency proof file has one base64 hash on each line.
 //
