@@ -87,3 +87,6 @@ func cutPayload(payload []byte, most uint64) ([]byte, error) {
 	}
 	return payload[:end], nil
 }
+
+// PublicTiles tells whether the log was made with tiles that anybody may read.
+func (l *Ledger) PublicTiles() bool { return l.publicTiles }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/daybook-ledger/daybook/ledger"
@@ -93,5 +94,37 @@ func checkTiles(t *testing.T, l *ledger.Ledger) {
 		if _, err := l.TileAt(nil, beyond); !errors.Is(err, ledger.ErrNotFound) {
 			t.Errorf("%+v at size %d: %v", beyond, size, err)
 		}
+	}
+}
+
+// BenchmarkTileAt reads full bundles, entry by entry of them counted, and full tiles
+// of a log that was closed meanwhile: from the store.
+func BenchmarkTileAt(b *testing.B) {
+	g := ledgertest.Create(b, vfs.NewMem(), "log", ledgertest.Options{Production: true})
+	run, _ := g.Run("bench")
+	for next := uint64(1); next < 65_536; next += 1024 {
+		if _, err := g.L.Append(b.Context(), ledgertest.Producer, ledgertest.Batch(run, 1, next, 1024)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	g.Close()
+	g, err := ledgertest.Open(b, g.FS, g.Dir, ledgertest.Options{Anchor: g.Anchor, Production: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer g.Close()
+	for _, entries := range []bool{true, false} {
+		name := map[bool]string{true: "bundles", false: "tiles"}[entries]
+		b.Run(name, func(b *testing.B) {
+			buf, total := []byte(nil), 0
+			for i := range b.N {
+				if buf, err = g.L.TileAt(buf[:0], verify.Tile{Entries: entries, N: uint64(i*37) % 256, Width: 256}); err != nil {
+					b.Fatal(err)
+				}
+				total += len(buf)
+			}
+			b.SetBytes(int64(total / b.N))
+			b.ReportMetric(256*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
 	}
 }

@@ -43,13 +43,19 @@ func (s *Server) trustOf(name string) *identity.Trust {
 	return s.o.Trust
 }
 
-// publicTLS is the TLS of the public listener; nil: it speaks plain HTTP.
+// publicTLS is the TLS of the public listener; nil: it speaks plain HTTP. Where
+// tiles are not for everybody it takes client certificates, and asks for none.
 func (s *Server) publicTLS() *tls.Config {
 	credential := s.own[access.Public]
 	if credential == nil {
 		return nil
 	}
-	return identity.OpenTLS(credential, "h2", "http/1.1")
+	if s.o.Log.PublicTiles() {
+		return identity.OpenTLS(credential, "h2", "http/1.1")
+	}
+	config := s.mutual(access.Public, "h2", "http/1.1")
+	optionalCertificate(config)
+	return config
 }
 
 // ReplaceCertificate gives a listener another certificate, for the connections

@@ -5,7 +5,7 @@
 //	query       gRPC over mutual TLS   QueryService    readers; GovernanceService
 //	query_http  REST over mutual TLS   the same two    readers; /openapi.json
 //	admin       gRPC over mutual TLS   AdminService    operators
-//	public      HTTP on loopback       /checkpoint     everybody
+//	public      HTTP on loopback, TLS  /checkpoint     everybody; /tile: mirrors, examiners
 //	operations  HTTPS                  /metrics, /healthz, /readyz
 //
 // Each listener has its own address, certificate and limits: connections, sizes,

@@ -44,23 +44,6 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// publicHandler serves the newest checkpoint, which says nothing about an entry.
-func (s *Server) publicHandler() (http.Handler, error) {
-	mux, err := s.pages("public", map[string]http.HandlerFunc{
-		"GET /checkpoint": func(w http.ResponseWriter, _ *http.Request) {
-			note := s.o.Log.Head().Checkpoint
-			if note == nil {
-				_, reason := s.o.Log.Ready()
-				http.Error(w, "the log is shut: "+reason, http.StatusServiceUnavailable)
-				return
-			}
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			w.Write(note)
-		},
-	})
-	return plainHeaders(mux), err
-}
-
 // quietLog passes what net/http has to say, such as failed handshakes, to the
 // log at debug: anybody who connects can cause it.
 func quietLog(logger *slog.Logger, listener string) *log.Logger {

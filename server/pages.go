@@ -53,7 +53,7 @@ func optionalCertificate(c *tls.Config) {
 func (s *Server) pages(listener string, handlers map[string]http.HandlerFunc) (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	for pattern, handle := range handlers {
-		rule, ok := access.RouteOf(pattern)
+		rule, ok := s.routeOf(pattern)
 		if !ok || !rule.On(listener) {
 			return nil, fmt.Errorf("listener %s: no rule says who may %s", listener, pattern)
 		}
@@ -63,13 +63,13 @@ func (s *Server) pages(listener string, handlers map[string]http.HandlerFunc) (*
 }
 
 func (s *Server) page(listener, pattern string, rule access.Rule, handle http.HandlerFunc) http.HandlerFunc {
-	g := s.gates[listener]
+	g, what := s.gates[listener], strings.TrimSuffix(pattern, "/{path...}")
 	return func(w http.ResponseWriter, r *http.Request) {
 		var err error
 		if rule.Open {
 			err = g.calls.take("address "+hostOf(r.RemoteAddr), s.o.Now())
 		} else {
-			err = s.letPage(r, g, pattern, rule)
+			r, err = s.letPage(r, g, what, rule)
 		}
 		if err != nil {
 			s.o.Metrics.refusals.WithLabelValues(listener, reasonOf(err)).Inc()
@@ -85,8 +85,11 @@ func (s *Server) page(listener, pattern string, rule access.Rule, handle http.Ha
 	}
 }
 
-// letPage lets through who may see a page.
-func (s *Server) letPage(r *http.Request, g *gate, pattern string, rule access.Rule) error {
+// letPage lets through who may see a page: the request it returns is theirs.
+func (s *Server) letPage(r *http.Request, g *gate, pattern string, rule access.Rule) (*http.Request, error) {
+	if rule.Tiles && r.TLS == nil {
+		return r, errPlainTiles
+	}
 	from := credential{tokens: r.Header.Values("Authorization"), address: hostOf(r.RemoteAddr)}
 	var bad error
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
@@ -94,12 +97,12 @@ func (s *Server) letPage(r *http.Request, g *gate, pattern string, rule access.R
 	}
 	c, err := g.let(r.Context(), from, bad, rule, pattern)
 	if err == nil {
-		return nil
+		return r.WithContext(context.WithValue(r.Context(), callerKey{}, c)), nil
 	}
 	if refusal, ok := refusalBy(g.listener, c, pattern, err); ok {
 		s.o.Log.NoteRefusal(refusal)
 	}
-	return err
+	return r, err
 }
 
 // identified turns away who has neither a certificate nor a token before a byte

@@ -90,16 +90,17 @@ var everybody = []someone{
 	{"a producer", "spiffe://example.com/app/1", "", on("producer", access.Ingest, access.Query, access.QueryHTTP)},
 	{"a reader", "spiffe://people.example/reader", "", on("reader", access.Query, access.QueryHTTP)},
 	{"a reader on query alone", "spiffe://people.example/query-reader", "", on("reader", access.Query)},
-	{"an approved examiner", "spiffe://people.example/examiner", "", on("examiner", access.Query, access.QueryHTTP)},
+	{"an approved examiner", "spiffe://people.example/examiner", "", on("examiner", access.Query, access.QueryHTTP, access.Public)},
 	{"an examiner nobody approved", "spiffe://people.example/unapproved", "", nil},
 	{"an examiner whose time is over", "spiffe://people.example/over", "", nil},
 	{"a production officer", "spiffe://people.example/officer", "", on("production-officer", access.Query, access.QueryHTTP)},
 	{"an approver", "spiffe://people.example/approver", "", on("approver", access.Query, access.QueryHTTP)},
-	{"a mirror", "spiffe://people.example/mirror", "", on("mirror", access.Query, access.QueryHTTP)},
+	{"a mirror", "spiffe://people.example/mirror", "", on("mirror", access.Query, access.QueryHTTP, access.Public)},
 	{"an operator", "spiffe://people.example/operator", "", on("operator", access.Admin)},
 	{"nobody", "spiffe://people.example/nobody", "", nil},
 	{"a token's reader", "", "tina", on("reader", access.Query, access.QueryHTTP)},
 	{"a token's operator", "", "otto", on("operator", access.Admin)},
+	{"a token's mirror", "", "mia", on("mirror", access.Query, access.QueryHTTP, access.Public)},
 	{"a token's nobody", "", "nora", nil},
 	{"a token's reader on a producer's certificate", "spiffe://example.com/app/1", "tina", on("reader", access.Query, access.QueryHTTP)},
 }
@@ -121,18 +122,20 @@ func peopled(t *testing.T) (*world, *tokentest.Issuer) {
 	w := newWorldOn(t, world{
 		config: func(c *config.Config) {
 			c.People.OIDC = []config.OIDC{{Issuer: issuer.URL, Audience: map[string]string{
-				access.Query: "q", access.QueryHTTP: "h", access.Admin: "a"}, Algorithms: []string{"ES256"}}}
+				access.Query: "q", access.QueryHTTP: "h", access.Admin: "a", access.Public: "p"}, Algorithms: []string{"ES256"}}}
 			c.People.Grants = []access.Grant{
 				spiffe("reader", "reader"), narrow, examiner("examiner", time.Hour), examiner("unapproved", time.Hour), examiner("over", -time.Hour),
 				spiffe("officer", "production-officer"), spiffe("approver", "approver"), spiffe("mirror", "mirror"), spiffe("operator", "operator"),
 				{Issuer: issuer.URL, Group: "readers", Role: "reader"}, {Issuer: issuer.URL, Subject: "otto", Role: "operator"},
+				{Issuer: issuer.URL, Subject: "mia", Role: "mirror"},
 			}
 		},
 		options: func(o *server.Options) {
 			o.Record = o.Log.Record
+			o.Certificates[access.Public] = o.Certificates["operations"]
 			var err error
 			o.Tokens, err = token.New([]token.Issuer{{URL: issuer.URL, Roots: issuer.Roots, Groups: "groups", Algorithms: []string{"ES256"},
-				Audience: map[string]string{access.Query: "q", access.QueryHTTP: "h", access.Admin: "a"}, Skew: 10 * time.Second}}, time.Now)
+				Audience: map[string]string{access.Query: "q", access.QueryHTTP: "h", access.Admin: "a", access.Public: "p"}, Skew: 10 * time.Second}}, time.Now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +152,7 @@ func peopled(t *testing.T) (*world, *tokentest.Issuer) {
 	return w, issuer
 }
 
-var audiences = map[string]string{access.Query: "q", access.QueryHTTP: "h", access.Admin: "a", access.Ingest: "i"}
+var audiences = map[string]string{access.Query: "q", access.QueryHTTP: "h", access.Admin: "a", access.Public: "p", access.Ingest: "i"}
 
 func (p *someone) token(t *testing.T, i *tokentest.Issuer, listener string) string {
 	groups := []string{"others"}

@@ -55,6 +55,8 @@ type world struct {
 
 	services map[string][]string // by gRPC listener
 
+	publicTiles bool // how the log is made
+
 	verify time.Duration                   // period of the background verification
 	drift  config.Drift                    // what scans are expected; may be shorter than a file may say
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
@@ -82,7 +84,7 @@ func newWorldOn(t *testing.T, on world) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce, config: on.config, options: on.options}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce, config: on.config, options: on.options, publicTiles: on.publicTiles}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +101,7 @@ func (w *world) serve(t *testing.T) {
 	}
 	anchor := ledger.FileAnchor(filepath.Join(w.dir, "anchor"))
 	if _, err := engine.Head(); err != nil {
-		if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: w.signer, VKey: w.vkey, Anchor: anchor}); err != nil {
+		if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: w.signer, VKey: w.vkey, Anchor: anchor, PublicTiles: w.publicTiles}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,10 +9,10 @@
 //	role                on                  may
 //	producer            ingest              append; on query: checkpoints, receipts of its own entries
 //	reader              query, query_http   read; with `domains` only what touches them
-//	examiner            query, query_http   read everything, until a time, while an approval names them
+//	examiner            query, query_http   read everything, until a time, while an approval names them; on public: tiles
 //	production-officer  query, query_http   read and export everything
 //	approver            query, query_http   propose, approve, revoke; read maps and approvals, and their entries
-//	mirror              query, query_http   checkpoints and entries with their proofs
+//	mirror              query, query_http   checkpoints and entries with their proofs; on public: tiles
 //	operator            admin               run the server
 //
 // Grants are part of the configuration:

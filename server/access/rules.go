@@ -31,6 +31,11 @@ type Rule struct {
 	Act bool
 	// Open: no identity is asked for. Routes alone have it.
 	Open bool
+	// Copies: who holds no other of Roles makes a copy, by a program: that is no
+	// person's read.
+	Copies Role
+	// Tiles: open to everybody where the log was made with public tiles.
+	Tiles bool
 }
 
 // On tells whether the method may be called on a listener.
@@ -106,9 +111,12 @@ var rules = map[string]Rule{
 var routes = map[string]Rule{
 	"GET /openapi.json": described,
 	"GET /checkpoint":   {Open: true, Listeners: []string{Public}},
-	"GET /metrics":      {Open: true, Listeners: []string{Operations}},
-	"GET /healthz":      {Open: true, Listeners: []string{Operations}},
-	"GET /readyz":       {Open: true, Listeners: []string{Operations}},
+	// Hashes are no read: who knows them can at most confirm an entry guessed whole.
+	"GET /tile/{path...}":         {Roles: Mirror | Examiner, Tiles: true, Listeners: []string{Public}},
+	"GET /tile/entries/{path...}": {Roles: Mirror | Examiner, Tiles: true, Listeners: []string{Public}, Read: true, Copies: Mirror},
+	"GET /metrics":                {Open: true, Listeners: []string{Operations}},
+	"GET /healthz":                {Open: true, Listeners: []string{Operations}},
+	"GET /readyz":                 {Open: true, Listeners: []string{Operations}},
 }
 
 // RuleOf returns the rule of a method by its full name, /package.Service/Method.
@@ -147,12 +155,19 @@ func Missing(listener string, methods []string) []string {
 func listenersOf(role Role) []string {
 	var list []string
 	for _, l := range Listeners {
-		for _, r := range rules {
-			if r.Roles&role != 0 && r.On(l) {
-				list = append(list, l)
-				break
-			}
+		may := func(r Rule) bool { return r.Roles&role != 0 && r.On(l) }
+		if anyRule(rules, may) || anyRule(routes, may) {
+			list = append(list, l)
 		}
 	}
 	return list
+}
+
+func anyRule(table map[string]Rule, fits func(Rule) bool) bool {
+	for _, r := range table {
+		if fits(r) {
+			return true
+		}
+	}
+	return false
 }

@@ -132,9 +132,10 @@ func (c *Config) Exposed() ([]Exposure, error) {
 		e := Exposure{Listener: l.name, Address: *l.address, Remote: err == nil && !loopback(host), Who: grants.Describe(l.name)}
 		switch l.name {
 		case access.Public:
-			e.Secured, e.Who = "plain HTTP, no identity", []string{"everybody who reaches it: /checkpoint"}
+			open := []string{"everybody who reaches it: /checkpoint; /tile, too, of a log made with public tiles"}
+			e.Secured, e.Who = "plain HTTP, no identity", open
 			if c.Listeners.Public.Certificate != "" {
-				e.Secured = "TLS, no identity"
+				e.Secured, e.Who = "TLS, a client certificate or a token for /tile", append(open, grants.Describe(l.name)...)
 			}
 		case access.Operations:
 			e.Secured, e.Who = "TLS, no identity", []string{"everybody who reaches it: /metrics, /healthz, /readyz"}

@@ -50,8 +50,8 @@ type Listener struct {
 	Trust map[string]string `yaml:"trust,omitempty"`
 }
 
-// Trusting are the listeners that ask for client certificates.
-var Trusting = []string{access.Ingest, access.Query, access.QueryHTTP, access.Admin}
+// Trusting are the listeners that take client certificates.
+var Trusting = []string{access.Ingest, access.Query, access.QueryHTTP, access.Admin, access.Public}
 
 // filesCheck reports the faults of the files of one listener.
 func (l *Listener) filesCheck(name string, fault func(format string, args ...any)) {
@@ -95,7 +95,7 @@ func DefaultListeners() Listeners {
 		Query:      Listener{MaxConnections: 1024, MaxMessageBytes: 16 << 20, RequestsPerSecond: 5000, Burst: 10000, Deadline: time.Minute},
 		QueryHTTP:  Listener{MaxConnections: 1024, MaxMessageBytes: 24 << 20, RequestsPerSecond: 5000, Burst: 10000, Deadline: time.Minute},
 		Admin:      Listener{MaxConnections: 64, MaxMessageBytes: 1 << 20, RequestsPerSecond: 100, Burst: 200, Deadline: 10 * time.Minute},
-		Public:     Listener{MaxConnections: 256, MaxMessageBytes: 64 << 10, RequestsPerSecond: 100, Burst: 200, Deadline: 10 * time.Second},
+		Public:     Listener{MaxConnections: 256, MaxMessageBytes: 64 << 10, RequestsPerSecond: 2000, Burst: 4000, Deadline: 10 * time.Second},
 		Operations: Listener{MaxConnections: 64, MaxMessageBytes: 64 << 10, RequestsPerSecond: 100, Burst: 200, Deadline: time.Minute},
 	}
 }

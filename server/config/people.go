@@ -22,7 +22,7 @@ type People struct {
 // OIDC is an issuer of people's tokens.
 type OIDC struct {
 	Issuer     string            `yaml:"issuer"`               // URL, exactly as in its tokens
-	Audience   map[string]string `yaml:"audience"`             // by listener: query, query_http, admin; all different
+	Audience   map[string]string `yaml:"audience"`             // by listener: query, query_http, admin, public; all different
 	CA         string            `yaml:"ca,omitempty"`         // PEM file that vouches for the issuer; default: the system's
 	Algorithms []string          `yaml:"algorithms,omitempty"` // default: RS256, PS256, ES256, EdDSA
 	Groups     string            `yaml:"groups,omitempty"`     // claim with the groups; default: groups
@@ -36,7 +36,7 @@ const (
 )
 
 // tokenListeners are the listeners that people use.
-var tokenListeners = []string{access.Query, access.QueryHTTP, access.Admin}
+var tokenListeners = []string{access.Query, access.QueryHTTP, access.Admin, access.Public}
 
 // check reports every fault of what was written about people.
 func (p *People) check() []error {
