@@ -284,7 +284,8 @@ func TestAppendOnlyTablesAreNotRewritten(t *testing.T) {
 	if m.Flushes < 20 || m.TableWritten < tiles/2 {
 		t.Fatalf("%d flushes of %d bytes: nothing to compact", m.Flushes, m.TableWritten)
 	}
-	if m.Compacted > tiles/4 {
+	// About 0.6 MB, and where compactions fall behind up to 5; without spans 40.
+	if m.Compacted > tiles {
 		t.Errorf("compactions wrote %d bytes of %d", m.Compacted, m.TableWritten)
 	}
 	if m.Fsync.Count < 400 || m.Fsync.Sum < 0 || len(m.Fsync.Buckets) == 0 {
