@@ -38,10 +38,11 @@ type Policy struct {
 // member is a witness or a group; members are defined before they are used.
 type member struct {
 	name    string
-	key     int   // of a witness: index into keys; -1 for a group
-	members []int // of a group
-	need    int   // how many of them
-	grouped bool  // is a member of a group
+	key     int    // of a witness: index into keys; -1 for a group
+	url     string // of a witness; empty: none
+	members []int  // of a group
+	need    int    // how many of them
+	grouped bool   // is a member of a group
 }
 
 // maxPolicy bounds the text of a policy.
@@ -116,7 +117,11 @@ func (p *Policy) addWitness(args []string, witnesses []key) ([]key, error) {
 	if k.typ == keyEd25519 {
 		return nil, fmt.Errorf("witness %s has a key that is not for cosignatures", args[0])
 	}
-	if err := p.define(member{name: args[0], key: len(witnesses)}); err != nil {
+	m := member{name: args[0], key: len(witnesses)}
+	if len(args) == 3 {
+		m.url = args[2]
+	}
+	if err := p.define(m); err != nil {
 		return nil, err
 	}
 	return append(witnesses, k), nil
@@ -219,8 +224,9 @@ type Opened struct {
 
 // Cosigned says who cosigned a checkpoint and when.
 type Cosigned struct {
-	Name string // the witness's key name
-	Unix int64  // the time it states, Unix seconds
+	Name    string // the witness's key name
+	Unix    int64  // the time it states, Unix seconds
+	Witness string // its name in the policy
 }
 
 // OpenCheckpoint opens a signed note as a checkpoint: a log of the policy
@@ -255,7 +261,7 @@ func (p *Policy) Open(note []byte) (Opened, error) {
 				return Opened{}, err
 			}
 			if i >= p.logs && !signed[i] {
-				o.Witnesses = append(o.Witnesses, Cosigned{Name: k.name, Unix: unix})
+				o.Witnesses = append(o.Witnesses, Cosigned{Name: k.name, Unix: unix, Witness: p.witness(i - p.logs)})
 			}
 			signed[i] = true
 		}
@@ -271,6 +277,16 @@ func (p *Policy) Open(note []byte) (Opened, error) {
 		return Opened{}, fmt.Errorf("checkpoint of %q: %w", c.Origin, ErrQuorum)
 	}
 	return o, nil
+}
+
+// witness is the name in the policy of the witness with a key.
+func (p *Policy) witness(key int) string {
+	for _, m := range p.members {
+		if m.key == key {
+			return m.name
+		}
+	}
+	return ""
 }
 
 // satisfied reports whether the quorum is among the witnesses that cosigned.

@@ -87,7 +87,7 @@ func TestOpenCheckpoint(t *testing.T) {
 		})
 	}
 	o, err := both.Open(cosigned)
-	if err != nil || fmt.Sprint(o.Witnesses) != "[{witness.example/b 1783000002} {witness.example/a 1783000003}]" {
+	if err != nil || fmt.Sprint(o.Witnesses) != "[{witness.example/b 1783000002 b} {witness.example/a 1783000003 a}]" {
 		t.Errorf("witnesses %v, %v", o.Witnesses, err)
 	}
 	if _, err := none.Open([]byte(string(plain) + strings.Repeat(stranger.line(t, text, 0), 99))); err != nil {
