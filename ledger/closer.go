@@ -81,6 +81,7 @@ func (c *closer) take() []*mark {
 func (c *closer) meet(index uint64, m *daybookv1.Close) {
 	c.newest.Store(&CloseInfo{index, m})
 	c.until.Store(m.PeriodEndNs)
+	c.l.archive.wake.notify()
 }
 
 // hand takes a draft from the follower, to be appended.

@@ -52,6 +52,7 @@ type cohort struct {
 	works   []*work
 	bytes   int
 	sealed  []sealedOpening
+	rows    []keptRow        // of the archive; a cohort may have nothing else
 	fault   error            // the cohort must not be committed
 	version *domains.Version // came into force in it; nil: none
 
@@ -196,6 +197,9 @@ func (q *sequencer) integrate() error {
 			return err
 		}
 	}
+	if err := c.storeRows(batch); err != nil {
+		return err
+	}
 	return q.submit(c, batch)
 }
 
@@ -299,9 +303,12 @@ func (q *sequencer) takeBatch() store.Batch {
 // the commit from which its checkpoint is signed again at any time. A crash
 // leaves all of the cohort or nothing.
 func (q *sequencer) submit(c *cohort, batch store.Batch) error {
-	next := store.Head{Term: q.head.Term, Size: c.first + uint64(len(c.entries)), Root: c.frontier.Root(), TimeNS: c.time}
-	if err := batch.Set(store.Commits.Key(next.Size), commitRow(next)); err != nil {
-		return err
+	next := q.head
+	if len(c.entries) > 0 {
+		next = store.Head{Term: q.head.Term, Size: c.first + uint64(len(c.entries)), Root: c.frontier.Root(), TimeNS: c.time}
+		if err := batch.Set(store.Commits.Key(next.Size), commitRow(next)); err != nil {
+			return err
+		}
 	}
 	c.next, c.batch, c.submitted = next, batch, q.l.clock.Mono()
 	ticket, err := q.l.engine.Commit(q.head, next, batch)

@@ -14,6 +14,8 @@
 //	            snapshot runs and streams, make closes,
 //	            look for what calls for an alert
 //	closer      append the closes the follower made
+//	archive     keep checkpoints with the cosignatures of outsiders, in rows that
+//	            ride in a commit
 //
 // What waits when a commit ends forms the next commit: there are no timers. The
 // follower alone waits, 2 ms at most, for more commits to read at once; and while

@@ -113,6 +113,9 @@ func (c *fsck) check(ctx context.Context) error {
 	if err == nil {
 		err = c.end()
 	}
+	if err == nil {
+		err = checkArchive(c.engine, c.size)
+	}
 	if err != nil {
 		return err
 	}

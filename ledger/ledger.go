@@ -85,6 +85,7 @@ type Ledger struct {
 		versions map[uint64]*domains.Version // at most keptVersions; guarded by mu
 	}
 	verification atomic.Pointer[Verification]
+	archive      *archive
 }
 
 // Run sequences, publishes and follows until ctx ends; then it finishes what
@@ -113,6 +114,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 	var refusing sync.WaitGroup
 	refusing.Go(func() { l.writeRefusals(refuse) })
 	refusing.Go(func() { l.watchSilence(refuse) })
+	refusing.Go(func() { l.archive.run(refuse) })
 	select {
 	case <-ctx.Done():
 	case <-l.stopping:
@@ -181,6 +183,12 @@ func (l *Ledger) publish() error {
 }
 
 func (l *Ledger) announce(c *cohort) {
+	if len(c.entries) == 0 { // rows alone: the head is as it was
+		for _, w := range c.works {
+			close(w.done)
+		}
+		return
+	}
 	if l.shutReason() == "" {
 		signed, err := l.sign(c.next.Size, c.next.Root)
 		if err != nil {

@@ -149,7 +149,7 @@ func Open(_ context.Context, cfg Config) (*Ledger, error) {
 	if accepted != nil && !cfg.AcceptClock {
 		return nil, accepted
 	}
-	if err := l.recover(head); err != nil {
+	if err := errors.Join(l.recover(head), l.archive.load()); err != nil {
 		return nil, err
 	}
 	if accepted != nil {
@@ -195,6 +195,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		handover: handover{wanted: make(chan struct{}, 1)}}
 	l.closes = &closer{l: l, steps: newCache[closeStep](stepBytes)}
 	l.scrub = newScrub(l, cfg)
+	l.archive = newArchive(l, cfg.Policy)
 	l.verification.Store(&Verification{Period: cfg.VerifyPeriod})
 	l.queue.drain.mono = l.clock.Mono
 	return l, nil

@@ -30,6 +30,9 @@ func (s *scrub) endEntries() error {
 	if err := s.compareSnapshots(); err != nil {
 		s.found(err)
 	}
+	if err := checkArchive(s.l.engine, row.target); err != nil {
+		s.found(err)
+	}
 	row.phase = passIndex
 	return nil
 }

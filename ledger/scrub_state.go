@@ -53,6 +53,8 @@ func tableName(t store.Table) string {
 		return "index"
 	case store.Closes:
 		return "closes"
+	case store.Archive:
+		return "archive"
 	}
 	return "frames"
 }

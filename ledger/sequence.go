@@ -72,7 +72,7 @@ func (q *sequencer) loop() {
 		}
 		q.placeRaised()
 		q.placeMarks()
-		if len(q.cohort.entries) == 0 {
+		if len(q.cohort.entries) == 0 && len(q.cohort.rows) == 0 {
 			continue
 		}
 		if err := q.integrate(); err != nil {
@@ -126,6 +126,8 @@ func (q *sequencer) sequence(w *work) {
 			err = q.watchRuns(w)
 		case opGovern:
 			err = w.step(q, w)
+		case opKeep:
+			q.keep(w)
 		}
 	}
 	if errors.Is(err, errParked) {
@@ -144,6 +146,9 @@ func (q *sequencer) sequence(w *work) {
 func (q *sequencer) refusal(w *work) error {
 	if q.broken {
 		return ErrOutcomeUnknown
+	}
+	if w != nil && w.op == opKeep {
+		return nil // it is no append
 	}
 	if reason := q.l.shutReason(); reason != "" {
 		return &ShutError{reason}

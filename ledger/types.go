@@ -21,6 +21,9 @@ type Config struct {
 	Signer note.Signer
 	// VKey is the signer's verifier key.
 	VKey string
+	// Policy names the witnesses and their quorum, and trusts VKey; nil: the log has
+	// no witnesses.
+	Policy *verify.Policy
 	// Anchor keeps the newest checkpoint outside of the store; nil: none, for
 	// tests only.
 	Anchor Anchor

@@ -23,6 +23,7 @@ const (
 	opAlert  // an alert of the ledger's own
 	opWatch  // look for silence
 	opGovern // a step of a person's: see govern
+	opKeep   // rows beside the entries: see keep
 )
 
 // A work is one request on its way through the sequencer. The caller fills it
@@ -49,6 +50,7 @@ type work struct {
 	demand   bool                              // opMark: close the period there
 	mark     *mark                             // opMark: set before done is closed
 	step     func(q *sequencer, w *work) error // opGovern
+	rows     []keptRow                         // opKeep
 
 	version *domains.Version // items are resolved by; nil: there was no map
 	mute    error            // why the producer may not report the items; nil: it may

@@ -107,6 +107,7 @@ type Options struct {
 	Fatal       func(string)
 	Production  bool // the engine has the buffers of production, for benchmarks
 	Disk        func() (free, total uint64, err error)
+	Policy      *verify.Policy // of witnesses
 	ReadClock   func() ledger.ClockReading
 
 	VerifyPeriod time.Duration // as in ledger.Config
@@ -165,7 +166,7 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 		o.Evidence = MemEvidence{}
 	}
 	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, ReadClock: o.ReadClock, AcceptClock: o.AcceptClock,
-		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk}
+		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy}
 	if o.Wrap != nil {
 		cfg.Store = o.Wrap(engine)
 	}

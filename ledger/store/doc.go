@@ -13,6 +13,7 @@
 //	t tiles      't' || u8 level || u64 n            256 hashes, 8192 bytes                 Commit, once
 //	c commits    'c' || u64 size                     root[32], i64 ns, u64 term             Commit, once
 //	o openings   'o' || ...                          sealed openings, encrypted             Commit, once
+//	n archive    'n' || u64 size                     u8 why, checkpoint with cosignatures   Commit, again
 //	p position   'p'                                 the follower's position                Derive
 //	r runs       'r' || ...                          snapshot of a run                      Derive
 //	s streams    's' || stream key                   snapshot of a stream                   Derive
@@ -32,9 +33,10 @@
 //
 // # What must never be lost
 //
-// The tables a, h, f, g, t, c and o are the log: they are written by
+// The tables a, h, f, g, t, c, o and n are the log: they are written by
 // [Engine.Commit] alone, in one synced atomic batch that also carries the new
-// head. The tables p, r, s, i, k, d and v are derived: they are functions of the
+// head. A row of n may be written again, with more cosignatures, and deleted; what
+// outsiders signed cannot be derived. The tables p, r, s, i, k, d and v are derived: they are functions of the
 // log, are written without a sync, and whatever a crash takes of them is
 // computed again. Only derived tables may be range-deleted.
 //

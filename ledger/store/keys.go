@@ -18,6 +18,7 @@ const (
 	Tiles    Table = 't'
 	Commits  Table = 'c'
 	Openings Table = 'o'
+	Archive  Table = 'n'
 	Position Table = 'p'
 	Runs     Table = 'r'
 	Streams  Table = 's'
