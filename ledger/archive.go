@@ -182,10 +182,10 @@ func (a *archive) run(ctx context.Context) {
 	}
 }
 
-// keepAll archives what is to be kept by itself. A log that opened shut writes
+// keepAll archives what is to be kept by itself. A log that is shut writes
 // nothing.
 func (a *archive) keepAll(ctx context.Context, due bool) error {
-	if a.l.Head().Checkpoint == nil {
+	if a.l.shutReason() != "" {
 		return nil
 	}
 	return errors.Join(a.keepCloses(ctx), a.keepLines(ctx), a.keepWitnessed(ctx, due))

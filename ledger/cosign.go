@@ -54,6 +54,7 @@ func (l *Ledger) Cosign(h Head, lines []byte) (by []verify.Cosigned, witnessed b
 	_, open := a.policy.Open(now.note)
 	if open == nil {
 		a.enough(now)
+		l.confirmed(now.size, by)
 	}
 	a.wake.notify()
 	return by, open == nil, nil

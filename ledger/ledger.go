@@ -62,15 +62,17 @@ type Ledger struct {
 
 	mu      sync.Mutex
 	shut    string // why the log is shut; guarded by mu
+	awaits  bool   // it is shut until the witnesses answered; guarded by mu
 	clockAt string // why the clock is at fault; guarded by mu
 	fatal   error  // the first failure of the engine; guarded by mu
 
 	refusals refusals
 	lookups  chan struct{} // held while repeats are read, so that they cannot starve appends
 
-	seq    *sequencer // owned by Run
-	follow *follower  // owned by Run
-	opened []ownEntry // written first by Run
+	seq    *sequencer    // owned by Run
+	follow *follower     // owned by Run
+	opened []ownEntry    // written first by Run, or once the log opens up
+	openUp chan struct{} // closed where the log opens up after it awaited its witnesses
 
 	silenceDue atomic.Int64      // log time at which silence must be looked for; 0: none is watched
 	expectDue  atomic.Int64      // log time after which the follower must see an entry, to know of silence; 0: none is expected
@@ -95,8 +97,9 @@ type Ledger struct {
 func (l *Ledger) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	for _, e := range l.opened {
-		l.enqueueOwn(e)
+	awaits := l.Awaits()
+	if !awaits {
+		l.enqueueOpened()
 	}
 	l.follow.startAlerts()
 	var tail errgroup.Group
@@ -115,6 +118,9 @@ func (l *Ledger) Run(ctx context.Context) error {
 	refusing.Go(func() { l.writeRefusals(refuse) })
 	refusing.Go(func() { l.watchSilence(refuse) })
 	refusing.Go(func() { l.archive.run(refuse) })
+	if awaits {
+		refusing.Go(func() { l.enqueueWhenOpen(refuse) })
+	}
 	select {
 	case <-ctx.Done():
 	case <-l.stopping:

@@ -135,7 +135,8 @@ func ReadIdentity(engine store.Engine) (Identity, error) {
 //
 // The log opens shut where its store is behind the anchor, the anchor is of
 // another log, or evidence of a fork is kept: Ready says so. Reads then work;
-// nothing is signed.
+// nothing is signed. With AwaitWitnesses it also opens shut until the quorum of
+// witnesses has cosigned the size it opens with, or OpenUp is called.
 func Open(_ context.Context, cfg Config) (*Ledger, error) {
 	l, err := newLedger(&cfg)
 	if err != nil {
@@ -161,7 +162,11 @@ func Open(_ context.Context, cfg Config) (*Ledger, error) {
 	if err := l.raiseTerm(head); err != nil {
 		return nil, err
 	}
-	return l, l.firstHead()
+	if err := l.firstHead(); err != nil {
+		return nil, err
+	}
+	l.await(cfg.AwaitWitnesses)
+	return l, nil
 }
 
 // repeatLookups is how many batches of repeats are looked up at a time.
@@ -191,7 +196,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software, readClock: cfg.ReadClock,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
-		stopping: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion),
+		stopping: make(chan struct{}), openUp: make(chan struct{}), lookups: make(chan struct{}, repeatLookups), questions: make(chan *runQuestion),
 		handover: handover{wanted: make(chan struct{}, 1)}}
 	l.closes = &closer{l: l, steps: newCache[closeStep](stepBytes)}
 	l.scrub = newScrub(l, cfg)

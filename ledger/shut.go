@@ -83,19 +83,26 @@ func (l *Ledger) witness(producer Producer, signed []byte) (uint64, error) {
 	if len(signed) == 0 {
 		return 0, nil
 	}
+	return l.PresentCheckpoint(producer.ID, signed)
+}
+
+// PresentCheckpoint compares a checkpoint that somebody holds with the local tree,
+// and returns its size. *RefusedError where the log did not sign it; *ForkError
+// where it did and it contradicts the tree: the log is shut then.
+func (l *Ledger) PresentCheckpoint(who string, signed []byte) (uint64, error) {
 	c, err := l.ownCheckpoint(signed)
 	if err != nil {
-		l.log.Warn("a producer presented a checkpoint without our signature", "producer", producer.ID, "error", err)
+		l.log.Warn("a checkpoint without our signature was presented", "by", who, "error", err)
 		return 0, &RefusedError{Field: "checkpoint", Reason: "not a checkpoint of this log under its key: " + err.Error()}
 	}
 	h := l.Head()
 	reason := ""
 	if c.Size > h.Size {
-		reason = fmt.Sprintf("%s holds a checkpoint of %d entries under our key, the log has %d: it lost entries", producer.ID, c.Size, h.Size)
+		reason = fmt.Sprintf("%s holds a checkpoint of %d entries under our key, the log has %d: it lost entries", who, c.Size, h.Size)
 	} else if root, err := verify.RootAt(c.Size, l.tiles.node); err != nil {
 		return 0, err
 	} else if root != c.Root {
-		reason = fmt.Sprintf("%s holds a checkpoint of %d entries under our key with another root", producer.ID, c.Size)
+		reason = fmt.Sprintf("%s holds a checkpoint of %d entries under our key with another root", who, c.Size)
 	}
 	if reason == "" {
 		return c.Size, nil
@@ -108,9 +115,9 @@ func (l *Ledger) witness(producer Producer, signed []byte) (uint64, error) {
 // keeps the log shut when it is opened again.
 func (l *Ledger) shutBecause(reason string, presented []byte) {
 	l.mu.Lock()
-	first := l.shut == ""
+	first := l.shut == "" || l.awaits
 	if first {
-		l.shut = reason
+		l.shut, l.awaits = reason, false
 	}
 	l.mu.Unlock()
 	if !first {

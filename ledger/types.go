@@ -24,6 +24,9 @@ type Config struct {
 	// Policy names the witnesses and their quorum, and trusts VKey; nil: the log has
 	// no witnesses.
 	Policy *verify.Policy
+	// AwaitWitnesses opens the log shut until the quorum of the Policy cosigned the
+	// size it opens with: a store restored from an older copy then stays shut.
+	AwaitWitnesses bool
 	// Anchor keeps the newest checkpoint outside of the store; nil: none, for
 	// tests only.
 	Anchor Anchor

@@ -108,6 +108,7 @@ type Options struct {
 	Production  bool // the engine has the buffers of production, for benchmarks
 	Disk        func() (free, total uint64, err error)
 	Policy      *verify.Policy // of witnesses
+	Await       bool           // as ledger.Config's AwaitWitnesses
 	ReadClock   func() ledger.ClockReading
 
 	VerifyPeriod time.Duration // as in ledger.Config
@@ -166,7 +167,7 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 		o.Evidence = MemEvidence{}
 	}
 	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, ReadClock: o.ReadClock, AcceptClock: o.AcceptClock,
-		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy}
+		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy, AwaitWitnesses: o.Await}
 	if o.Wrap != nil {
 		cfg.Store = o.Wrap(engine)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"filippo.io/mldsa"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -98,4 +99,13 @@ func WitnessPolicy(need int, witnesses ...Witness) *verify.Policy {
 		panic("policy of witnesses: " + err.Error())
 	}
 	return p
+}
+
+// Checkpoint is a checkpoint that the test log signed, of whatever size and root.
+func Checkpoint(size uint64, root verify.Hash) []byte {
+	signed, err := note.Sign(&note.Note{Text: verify.FormatCheckpoint(verify.Checkpoint{Origin: Origin, Size: size, Root: root})}, Signer())
+	if err != nil {
+		panic("signing a checkpoint: " + err.Error())
+	}
+	return signed
 }
