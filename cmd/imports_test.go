@@ -76,7 +76,7 @@ var onlyOurs = map[string][]string{
 	"proto/daybook/v1":     nil,
 	"proto/daybook/api/v1": {"proto/daybook/v1"},
 	"verify":               {"proto/daybook/v1"},
-	"cmd/daybook-verify":   {"verify", "verify/domains", "proto/daybook/v1"},
+	"cmd/daybook-verify":   {"verify", "verify/audit", "verify/domains", "verify/domains/detect", "proto/daybook/v1"},
 }
 
 // maxClientModules bounds what a producer takes on by linking the client.

@@ -309,6 +309,7 @@ func (g *Log) Check() {
 	if err != nil || !r.OK {
 		g.T.Fatalf("fsck: %+v, %v", r, err)
 	}
+	g.audit()
 }
 
 // Check builds the tree of the entries with transparency-dev/merkle and
