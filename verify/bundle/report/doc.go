@@ -1,0 +1,2 @@
+// Package report words what a bundle proves for people to read.
+package report
