@@ -5,7 +5,7 @@ package question
 // period. Exactly one scope is set: accesses (neither Streams, Range nor Log; From
 // and To may both be empty, which means every access), Streams, Range or Log.
 type Question struct {
-	Format    string   `json:"format"`             // Format
+	Format    string   `json:"format"`             // FormatName
 	Case      string   `json:"case,omitempty"`     // case number; this and the next three at most 256 bytes, no control characters
 	Item      string   `json:"item,omitempty"`     // number of the request's item
 	AskedBy   string   `json:"asked_by,omitempty"` //
@@ -18,8 +18,8 @@ type Question struct {
 	Period    *Period  `json:"period,omitempty"` // nil: everything below the cut
 }
 
-// Format names the format of a canonical question.
-const Format = "daybook-question/v1"
+// FormatName is the format of a canonical question.
+const FormatName = "daybook-question/v1"
 
 // A Selector names domains: those for which all words that are set hold.
 type Selector struct {

@@ -1,0 +1,130 @@
+package question
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// The first time a period may name, and the last, exclusive: what fits an int64 of
+// nanoseconds since 1970, with some room.
+const (
+	firstYear = 1970
+	endYear   = 2200
+)
+
+func (p *Period) check() error {
+	if p == nil {
+		return nil
+	}
+	for _, t := range []struct{ name, text string }{{"text", p.Text}, {"zone", p.Zone}} {
+		if err := checkText(t.text); err != nil {
+			return fmt.Errorf("period.%s: %w", t.name, err)
+		}
+		if t.text == "" {
+			return fmt.Errorf("period.%s is missing", t.name)
+		}
+	}
+	if p.By != ByLogged && p.By != ByOccurred {
+		return fmt.Errorf("period.by %.20q: want %s or %s", p.By, ByLogged, ByOccurred)
+	}
+	start, err := parseTime(p.Start)
+	if err != nil {
+		return fmt.Errorf("period.start: %w", err)
+	}
+	end, err := parseTime(p.End)
+	if err != nil {
+		return fmt.Errorf("period.end: %w", err)
+	}
+	if !start.Before(end) || start.Year() < firstYear || end.Year() > endYear {
+		return fmt.Errorf("period [%s, %s) is none", p.Start, p.End)
+	}
+	return p.checkOffsets()
+}
+
+func (p *Period) checkOffsets() error {
+	if len(p.Offsets) == 0 || len(p.Offsets) > MaxOffsets {
+		return fmt.Errorf("period has %d offsets, want 1 to %d", len(p.Offsets), MaxOffsets)
+	}
+	var last time.Time
+	for i, o := range p.Offsets {
+		from, err := parseTime(o.From)
+		if err != nil {
+			return fmt.Errorf("period.offsets[%d].from: %w", i, err)
+		}
+		if i == 0 && !from.IsZero() || i > 0 && !from.After(last) {
+			return fmt.Errorf("period.offsets[%d].from: the first is from year 1, they ascend", i)
+		}
+		if o.Seconds <= -24*3600 || o.Seconds >= 24*3600 {
+			return fmt.Errorf("period.offsets[%d].seconds: %d is a day or more", i, o.Seconds)
+		}
+		if err := checkText(o.Name); err != nil || o.Name == "" || len(o.Name) > 32 {
+			return fmt.Errorf("period.offsets[%d].name is none", i)
+		}
+		last = from
+	}
+	return nil
+}
+
+// layout is RFC 3339 in UTC to the second.
+const layout = "2006-01-02T15:04:05Z"
+
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(layout, s)
+	if err != nil || t.Format(layout) != s {
+		return time.Time{}, fmt.Errorf("%.40q is no time such as %s", s, layout)
+	}
+	return t, nil
+}
+
+// reported is how long before an access its report can be in the log, by clocks
+// that are nearly right: the slack of a question by time of occurrence.
+const reported = 24 * time.Hour
+
+// Logged returns the window of log times in which the answers are, [lo, hi) in UTC
+// nanoseconds; all of time without a period. By time of occurrence it begins a day
+// before and has no end: a report can be late, but is never made long before.
+func (q *Question) Logged() (lo, hi int64) {
+	if q.Period == nil {
+		return math.MinInt64, math.MaxInt64
+	}
+	start, end := q.Period.bounds()
+	if q.Period.By == ByOccurred {
+		return start - int64(reported), math.MaxInt64
+	}
+	return start, end
+}
+
+// Occurred tells whether an access that occurred at ns, UTC nanoseconds, is asked
+// for.
+func (q *Question) Occurred(ns int64) bool {
+	if q.Period == nil || q.Period.By != ByOccurred {
+		return true
+	}
+	start, end := q.Period.bounds()
+	return ns >= start && ns < end
+}
+
+// bounds returns the period in UTC nanoseconds; Check has passed.
+func (p *Period) bounds() (start, end int64) {
+	s, _ := time.Parse(layout, p.Start)
+	e, _ := time.Parse(layout, p.End)
+	return s.UnixNano(), e.UnixNano()
+}
+
+// Local returns the offset of the period's zone at a time, UTC nanoseconds; UTC's
+// without a period.
+func (q *Question) Local(ns int64) (seconds int, name string) {
+	if q.Period == nil {
+		return 0, "UTC"
+	}
+	seconds, name = q.Period.Offsets[0].Seconds, q.Period.Offsets[0].Name
+	for _, o := range q.Period.Offsets[1:] {
+		from, _ := time.Parse(layout, o.From)
+		if from.UnixNano() > ns {
+			break
+		}
+		seconds, name = o.Seconds, o.Name
+	}
+	return seconds, name
+}

@@ -1,0 +1,137 @@
+package question_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"github.com/daybook-ledger/daybook/verify/bundle/question"
+)
+
+// TestPeriods reads periods in words.
+func TestPeriods(t *testing.T) {
+	for _, c := range []struct{ text, zone, start, end string }{
+		{"2026", "UTC", "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"},
+		{"2026-Q2", "UTC", "2026-04-01T00:00:00Z", "2026-07-01T00:00:00Z"},
+		{"2026-Q2", "America/New_York", "2026-04-01T04:00:00Z", "2026-07-01T04:00:00Z"},
+		{"2026-Q4", "America/New_York", "2026-10-01T04:00:00Z", "2027-01-01T05:00:00Z"},
+		{"2026-05", "UTC", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"},
+		{"2026-12", "UTC", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"},
+		{"2026-03-08", "America/New_York", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"}, // 23 hours
+		{"2026-W01", "UTC", "2025-12-29T00:00:00Z", "2026-01-05T00:00:00Z"},
+		{"2026-W53", "UTC", "2026-12-28T00:00:00Z", "2027-01-04T00:00:00Z"},
+		{"2026-05-17..2026-05-18", "UTC", "2026-05-17T00:00:00Z", "2026-05-19T00:00:00Z"},
+		{"2025-Q4..2026-Q1", "UTC", "2025-10-01T00:00:00Z", "2026-04-01T00:00:00Z"},
+		{"2026-05-17T09:30:00-04:00..2026-05-17T16:00:00-04:00", "UTC", "2026-05-17T13:30:00Z", "2026-05-17T20:00:00Z"},
+	} {
+		q, err := question.Read([]byte("period: "+c.text+"\nzone: "+c.zone+"\n"), time.LoadLocation)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		if q.Period.Start != c.start || q.Period.End != c.end || q.Period.Text != c.text {
+			t.Errorf("%s in %s is [%s, %s), want [%s, %s)", c.text, c.zone, q.Period.Start, q.Period.End, c.start, c.end)
+		}
+	}
+	for _, text := range []string{"", "26", "2026-Q5", "2026-Q0", "2025-W53", "2026-W00", "2026-13", "2026-02-30", "2026-05-18..2026-05-17", "1969", "2200", "2026-5", "2026-05-17T00:00:00Z", "yesterday"} {
+		if q, err := question.Read([]byte("period: {text: '"+text+"', zone: UTC}\n"), nil); err == nil {
+			t.Errorf("%q is [%s, %s)", text, q.Period.Start, q.Period.End)
+		}
+	}
+}
+
+// TestOffsets tells local time from the question alone, as the zone's own rules do.
+func TestOffsets(t *testing.T) {
+	zone, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := question.Read([]byte("period: 2026-Q2\nzone: America/New_York\nby: occurred\n"), time.LoadLocation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC); at.Year() < 2027; at = at.Add(37 * time.Minute) {
+		name, seconds := at.In(zone).Zone()
+		if s, n := q.Local(at.UnixNano()); s != seconds || n != name {
+			t.Fatalf("%v: %d %s, want %d %s", at, s, n, seconds, name)
+		}
+	}
+}
+
+// TestRead reads what people write and refuses what is not meant.
+func TestRead(t *testing.T) {
+	q, err := question.Read([]byte("case: C-1\nitem: 7\nfrom: web\nto: {tier: production, owner: Trading}\nperiod: 2026-05-17\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q.Item != "7" || q.From.Domain != "web" || q.To.Tier != "production" || q.To.Owner != "Trading" || q.Period.By != question.ByLogged {
+		t.Errorf("read %+v", q)
+	}
+	again, err := question.Read(q.Document(), nil)
+	if err != nil || !bytes.Equal(again.Document(), q.Document()) {
+		t.Errorf("the canonical form reads as %v", err)
+	}
+	for _, text := range []string{"", "from: web\nlog: true\n", "form: web\n", "to: {teir: test}\n", "to: {tier: prod}\n", "range: {first: 2, end: 2}\n",
+		"log: true\nperiod: 2026\n", "zone: UTC\n", "streams: ['acces,a,b']\n", "streams: ['access,a,b', 'access,a,b']\n", "case: \"a\\nb\"\n", "case: " + strings.Repeat("x", 257) + "\n",
+		"period: 2026\nzone: Mars/Base\n", "log: true\n---\nlog: true\n", "period: 2026\nby: heard\n"} {
+		if _, err := question.Read([]byte(text), time.LoadLocation); err == nil {
+			t.Errorf("taken: %q", text)
+		}
+	}
+}
+
+// TestStreams names streams.
+func TestStreams(t *testing.T) {
+	for _, s := range []question.Stream{"access,web,prod-db,target", "access,web,prod-db,target,late", "access,a,b", "alert,,", "run-opened,web,"} {
+		key, err := s.Key()
+		if err != nil || question.FormatStream(key) != s {
+			t.Errorf("%s: %v, %s", s, err, question.FormatStream(key))
+		}
+	}
+	for _, s := range []question.Stream{"", "access", "access,a", "access,a,b,late,target", "access,a,b,", "Access,a,b", "21,a,b", "access,a,b,c", ",a,b"} {
+		if _, err := s.Key(); err == nil {
+			t.Errorf("taken: %s", s)
+		}
+	}
+}
+
+// FuzzParse: what is taken has one encoding.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"period: 2026-Q2\n", "from: web\ncase: \"x \\\\ y\"\n", "range: {first: 1, end: 9}\n", "log: true\n", "streams: ['alert,,']\n"} {
+		q, err := question.Read([]byte(text), nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(q.Document())
+	}
+	f.Fuzz(func(t *testing.T, document []byte) {
+		q, err := question.Parse(document)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(q.Document(), document) {
+			t.Errorf("formats as %q", q.Document())
+		}
+		q.Logged()
+		q.Local(0)
+	})
+}
+
+// FuzzRead: what is read has a canonical form that reads the same.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{"period: 2026-Q2\nzone: UTC\n", "from: {domain: web}\nto: {tier: test}\n", "{\"log\": true}"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		q, err := question.Read(text, nil)
+		if err != nil {
+			return
+		}
+		again, err := question.Parse(q.Document())
+		if err != nil || !bytes.Equal(again.Document(), q.Document()) {
+			t.Errorf("canonical form of %q: %v", text, err)
+		}
+	})
+}
