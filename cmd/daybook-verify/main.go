@@ -1,5 +1,5 @@
-// Daybook-verify is the auditor's program: it checks receipts and checkpoints of
-// a daybook log from files alone. It has no network code, writes no file, and
+// Daybook-verify is the auditor's program: it checks a daybook log, its receipts
+// and checkpoints, from files alone. It has no network code, writes no file, and
 // links nothing of daybook but the formats it checks.
 package main
 
@@ -18,6 +18,7 @@ const (
 	exitFailed         = 1 // something was disproved, or is malformed
 	exitUsage          = 2 // the call makes no sense, or names a file that cannot be read
 	exitSelfConsistent = 3 // no contradiction, but no key from outside was given
+	exitGaps           = 4 // proved, and the log says itself what it does not have
 	exitNewer          = 5 // of a later format than this program knows
 )
 
@@ -30,20 +31,34 @@ type verb struct {
 	does string // one line
 	help string // the rest of its help, with examples
 	run  func(c *call) (*result, error)
+
+	whole bool // it takes a key and older checkpoints, too
 }
 
 // verbs in the order of the help.
 func verbs() []verb {
-	return []verb{receiptVerb, receiptsVerb, consistencyVerb, versionVerb}
+	return []verb{receiptVerb, receiptsVerb, consistencyVerb, logVerb, versionVerb}
 }
 
 // call is one invocation of a verb.
 type call struct {
 	verb   verb
 	policy string // file; empty: none
+	key    string // a verifier key in place of a policy; empty: none
+	older  files  // checkpoints that were kept elsewhere
 	json   bool
-	args   []string // positional
+	args   []string  // positional
+	stderr io.Writer // for progress
 }
+
+// files is a flag that may be given again.
+type files []string
+
+// String implements flag.Value.
+func (f *files) String() string { return strings.Join(*f, ", ") }
+
+// Set implements flag.Value.
+func (f *files) Set(name string) error { *f = append(*f, name); return nil }
 
 // usageError is a call that makes no sense.
 type usageError struct{ reason string }
@@ -74,7 +89,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 func runVerb(v verb, args []string, stdout, stderr io.Writer) int {
-	c := &call{verb: v}
+	c := &call{verb: v, stderr: stderr}
 	err := c.parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, v.usage()+"\n"+v.help)
@@ -112,6 +127,10 @@ func (c *call) parse(args []string) error {
 	if c.verb.name != versionVerb.name {
 		fs.StringVar(&c.policy, "policy", "", "")
 	}
+	if c.verb.whole {
+		fs.StringVar(&c.key, "key", "", "")
+		fs.Var(&c.older, "checkpoint", "")
+	}
 	for {
 		if err := fs.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -143,7 +162,7 @@ func (v verb) usage() string {
 
 func overview() string {
 	var b strings.Builder
-	b.WriteString("daybook-verify checks receipts and checkpoints of a daybook log from files alone.\n\nVerbs:\n")
+	b.WriteString("daybook-verify checks a daybook log, its receipts and checkpoints, from files alone.\n\nVerbs:\n")
 	for _, v := range verbs() {
 		fmt.Fprintf(&b, "  %-12s %s\n", v.name, v.does)
 	}
@@ -153,6 +172,7 @@ Examples:
   daybook-verify receipts --policy policy.txt receipts
   daybook-verify consistency --policy policy.txt old.checkpoint new.checkpoint proof.txt
   daybook-verify receipts --policy policy.txt --json receipts
+  daybook-verify log --policy policy.txt --checkpoint kept.checkpoint mirror
 
 The policy names the keys you trust (c2sp.org/tlog-policy). Take it from somewhere
 else than the files you check: by hand from the firm, or from an earlier examination.
@@ -160,7 +180,7 @@ Without one, the best verdict is SELF-CONSISTENT.
 
 --json prints one object {verdict, claims, first_bad_index, reason}.
 Exit: 0 VERIFIED, 1 FAILED, 2 usage or unreadable input, 3 SELF-CONSISTENT (no key
-from outside was given), 5 NEEDS A NEWER VERIFIER.
+from outside was given), 4 VERIFIED WITH DECLARED GAPS, 5 NEEDS A NEWER VERIFIER.
 "daybook-verify VERB --help" tells more of each verb.
 `)
 	return b.String()

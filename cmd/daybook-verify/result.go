@@ -18,6 +18,7 @@ const (
 	verified       = "VERIFIED"
 	failed         = "FAILED"
 	selfConsistent = "SELF-CONSISTENT"
+	withGaps       = "VERIFIED WITH DECLARED GAPS"
 	newer          = "NEEDS A NEWER VERIFIER"
 )
 
@@ -53,6 +54,8 @@ func (r *result) exit() int {
 		return exitFailed
 	case selfConsistent:
 		return exitSelfConsistent
+	case withGaps:
+		return exitGaps
 	case newer:
 		return exitNewer
 	}
@@ -113,9 +116,18 @@ func (r *result) pass(policy *verify.Policy) {
 	}
 }
 
-// readPolicy reads the policy of a call; nil where none is given.
+// readPolicy reads the policy of a call, or makes it of its key; nil where neither
+// is given.
 func (c *call) readPolicy() (*verify.Policy, error) {
-	if c.policy == "" {
+	switch {
+	case c.policy != "" && c.key != "":
+		return nil, usagef("give --policy or --key, not both")
+	case c.key != "":
+		if _, err := verify.VKeyOrigin(c.key); err != nil {
+			return nil, usagef("--key: %v", err)
+		}
+		return verify.ParsePolicy([]byte(verify.FormatPolicy(c.key)))
+	case c.policy == "":
 		return nil, nil
 	}
 	text, err := os.ReadFile(c.policy)
