@@ -95,11 +95,15 @@ func (c *check) run(ctx context.Context) error {
 	if err := c.open(); err != nil {
 		return err
 	}
+	older, err := c.older()
+	if err != nil {
+		return err
+	}
 	if err := c.edge(); err != nil {
 		return err
 	}
 	if c.rooted {
-		if err := c.older(); err != nil {
+		if err := c.begins(older); err != nil {
 			return err
 		}
 	}
@@ -146,20 +150,29 @@ func (c *check) edge() error {
 	return err
 }
 
-// older checks that the log begins with the trees of older checkpoints.
-func (c *check) older() error {
+// older opens the older checkpoints, none of which may be of a longer log.
+func (c *check) older() ([]verify.Checkpoint, error) {
+	var list []verify.Checkpoint
 	for i, note := range c.o.Older {
 		name := fmt.Sprintf("older checkpoint %d of %d", i+1, len(c.o.Older))
 		old, err := c.opened(note)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		if old.Origin != c.r.Checkpoint.Origin {
-			return fmt.Errorf("%s is of log %q, the directory of %q", name, old.Origin, c.r.Checkpoint.Origin)
+			return nil, fmt.Errorf("%s is of log %q, the directory of %q", name, old.Origin, c.r.Checkpoint.Origin)
 		}
 		if old.Size > c.size {
-			return &Fault{Index: c.size, Known: true, Err: fmt.Errorf("ROLLED BACK: the log ends here, an older checkpoint says that it had %d entries", old.Size)}
+			return nil, &Fault{Index: c.size, Known: true, Err: fmt.Errorf("ROLLED BACK: the log ends before it, an older checkpoint says that it had %d entries", old.Size)}
 		}
+		list = append(list, old.Checkpoint)
+	}
+	return list, nil
+}
+
+// begins checks that the log begins with the trees of older checkpoints.
+func (c *check) begins(older []verify.Checkpoint) error {
+	for _, old := range older {
 		root, err := verify.RootAt(old.Size, c.nodes())
 		if err != nil {
 			return err
@@ -167,7 +180,7 @@ func (c *check) older() error {
 		if root != old.Root {
 			return fmt.Errorf("FORK: the log does not begin with the %d entries of an older checkpoint, which has root %x, not %x: it showed two histories", old.Size, old.Root, root)
 		}
-		c.r.Older = append(c.r.Older, old.Checkpoint)
+		c.r.Older = append(c.r.Older, old)
 	}
 	return nil
 }
