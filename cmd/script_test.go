@@ -1,6 +1,7 @@
 package cmd_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -13,12 +14,14 @@ import (
 )
 
 // TestScripts runs testdata/script: how the three programs behave towards
-// people and towards scripts. $FIRM is the folder of the sample firm. Three
+// people and towards scripts. $FIRM is the folder of the sample firm. Five
 // commands are added to testscript's own:
 //
 //	exits CODE REGEXP program args...   the exit code, and words on stdout or stderr
 //	serve DIR flags...                  starts daybookd and waits until it serves
 //	halt DIR                            ends it in the orderly way
+//	address DIR LISTENER VARIABLE       puts where it listens into the environment
+//	flip FILE                           flips a bit in the middle of a file
 func TestScripts(t *testing.T) {
 	daybookd := program(t, "daybookd")
 	testscript.Run(t, testscript.Params{
@@ -33,9 +36,11 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits,
-			"serve": scriptServe,
-			"halt":  scriptHalt,
+			"exits":   exits,
+			"serve":   scriptServe,
+			"halt":    scriptHalt,
+			"address": scriptAddress,
+			"flip":    scriptFlip,
 		},
 	})
 }
@@ -90,4 +95,24 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if out := ts.ReadFile("stdout") + ts.ReadFile("stderr"); !words.MatchString(out) {
 		ts.Fatalf("%v: no match for %q", args[2:], args[1])
 	}
+}
+
+// scriptAddress finds a listener of a daemon.
+func scriptAddress(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: address DIR LISTENER VARIABLE")
+	}
+	var addresses map[string]string
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(args[0], "addresses.json"))), &addresses))
+	ts.Setenv(args[2], addresses[args[1]])
+}
+
+// scriptFlip flips one bit.
+func scriptFlip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip FILE")
+	}
+	b := []byte(ts.ReadFile(args[0]))
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
