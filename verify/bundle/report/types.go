@@ -25,6 +25,7 @@ type Head struct {
 	Parts      int
 	First, End uint64        // index window of this part, [First, End)
 	Checkpoint verify.Opened // the archived one, opened under the file's own policy
+	Policy     []byte        // the file's own policy, the text
 	CloseIndex uint64        // of the close whose tables are used
 	Close      *daybookv1.Close
 	Cut        uint64 // the answer is complete below it
@@ -82,11 +83,6 @@ type Close struct {
 	Entry *verify.Entry
 	Close *daybookv1.Close
 	Leaf  verify.Hash
-}
-
-// A Map is a version of the domain map that came into force below the cut.
-type Map struct {
-	Version *domains.Version
 }
 
 // A Run is a run of which there are answers.

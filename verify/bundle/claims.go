@@ -1,0 +1,155 @@
+package bundle
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/bundle/report"
+	"github.com/daybook-ledger/daybook/verify/domains"
+)
+
+// finish checks what shows at the end, and ends the report.
+func (p *pass) finish(hashes, numbers *memberReader) error {
+	if err := p.tree.skip(p.answer.Size); err != nil {
+		return inMember(nameTree, err)
+	}
+	if p.tree.tree.Root() != p.head.Checkpoint.Root {
+		return inMember(nameTree, fmt.Errorf("entries and hashes do not lead to the root that the checkpoint signs: %w", verify.ErrProof))
+	}
+	for _, in := range []*memberReader{hashes, numbers} {
+		if err := in.done(); err != nil {
+			return err
+		}
+	}
+	for _, st := range p.order {
+		if err := st.finish(); err != nil {
+			return inMember(nameStreams, err)
+		}
+	}
+	runs := p.runs.finish()
+	if err := p.checkRuns(runs); err != nil {
+		return inMember(nameAnswer, err)
+	}
+	s := p.summary
+	for _, r := range runs {
+		s.Runs = append(s.Runs, r.Run)
+		p.gaps += r.Gaps
+	}
+	s.OneOffs = p.runs.oneOffs
+	p.judge.Approvals(func(a domains.Approved) bool {
+		s.Approvals = append(s.Approvals, a)
+		return true
+	})
+	p.counts()
+	s.Claims = []report.Claim{p.unaltered(), p.accepted(), p.numbered(runs), p.authorized(), countersigned(p.head.Checkpoint.Witnesses)}
+	return toReport(p.out.Finish(s))
+}
+
+// checkRuns checks that the answer names the domains and runs of its answers, and
+// no others.
+func (p *pass) checkRuns(runs []*run) error {
+	var found []string
+	for d := range p.runs.domains {
+		found = append(found, d)
+	}
+	slices.Sort(found)
+	if !slices.Equal(found, p.answer.Domains) {
+		return fmt.Errorf("domains of the answers' producers are %q, not %q", found, p.answer.Domains)
+	}
+	for _, r := range runs {
+		if r.Answers == 0 {
+			return fmt.Errorf("run %s of %q has no answer", r.id.Run, r.Producer)
+		}
+	}
+	return nil
+}
+
+func (p *pass) counts() {
+	for v, n := range p.verdicts {
+		if n > 0 {
+			p.summary.Verdicts = append(p.summary.Verdicts, report.Count{Name: domains.Word(daybookv1.Verdict(v)), Count: n})
+		}
+	}
+	for v, n := range p.alerts {
+		if n > 0 {
+			p.summary.Alerts = append(p.summary.Alerts, report.Count{Name: domains.Word(daybookv1.AlertType(v)), Count: n})
+		}
+	}
+}
+
+func (p *pass) unaltered() report.Claim {
+	return report.Claim{Name: report.ClaimUnaltered, State: report.Proved,
+		Detail: fmt.Sprintf("every entry in this file stands, byte for byte, in the log of %d entries that the checkpoint signs", p.answer.Size)}
+}
+
+func (p *pass) accepted() report.Claim {
+	c := report.Claim{Name: report.ClaimAccepted, State: report.Proved,
+		Detail: fmt.Sprintf("these %d answers are all that the log took among its first %d entries, from %d streams", p.summary.Answers, p.head.Cut, len(p.head.Selected))}
+	if p.answer.Parts > 1 {
+		c.Detail = fmt.Sprintf("these %d answers are all that the log took in entries %d to %d, from %d streams; this is part %d of %d",
+			p.summary.Answers, p.answer.First, max(p.answer.End, 1)-1, len(p.head.Selected), p.answer.Part, p.answer.Parts)
+	}
+	return c
+}
+
+func (p *pass) numbered(runs []*run) report.Claim {
+	c := report.Claim{Name: report.ClaimNumbered, State: report.Proved}
+	proved := 0
+	for _, r := range runs {
+		if r.fault != nil {
+			return report.Claim{Name: report.ClaimNumbered, State: report.Failed, Detail: fmt.Sprintf("run %s of %s: %s", r.id.Run, r.Producer, r.Reason)}
+		}
+		if r.Proved {
+			proved++
+		}
+	}
+	switch {
+	case len(runs) == 0:
+		c.State, c.Detail = report.NotClaimed, "no answer is of a run"
+	case proved < len(runs):
+		c.State = report.NotClaimed
+		fallthrough
+	default:
+		c.Detail = fmt.Sprintf("%d of %d runs: their producers signed that no number is missing", proved, len(runs))
+	}
+	if p.summary.OneOffs > 0 {
+		c.Detail += fmt.Sprintf("; %d answers were sent one at a time, in no run", p.summary.OneOffs)
+	}
+	return c
+}
+
+func (p *pass) authorized() report.Claim {
+	if p.misjudged != nil {
+		return report.Claim{Name: report.ClaimAuthorized, State: report.Failed, Detail: fmt.Sprintf("entry %d: %v", p.wrongAt, p.misjudged)}
+	}
+	c := report.Claim{Name: report.ClaimAuthorized, State: report.Proved, Detail: "every verdict follows from the maps and approvals in this file"}
+	sep := ": "
+	for _, v := range p.summary.Verdicts {
+		c.Detail += fmt.Sprintf("%s%d %s", sep, v.Count, v.Name)
+		sep = ", "
+	}
+	return c
+}
+
+// countersigned says who cosigned, in the order of time and name.
+func countersigned(witnesses []verify.Cosigned) report.Claim {
+	c := report.Claim{Name: report.ClaimCountersigned, State: report.NotClaimed, Detail: "no witness of the policy cosigned the checkpoint"}
+	if len(witnesses) == 0 {
+		return c
+	}
+	sorted := slices.Clone(witnesses)
+	slices.SortFunc(sorted, func(a, b verify.Cosigned) int {
+		return cmp.Or(cmp.Compare(a.Unix, b.Unix), strings.Compare(a.Name, b.Name))
+	})
+	var names []string
+	for _, w := range sorted {
+		names = append(names, fmt.Sprintf("%s at %s", w.Name, time.Unix(w.Unix, 0).UTC().Format(time.RFC3339)))
+	}
+	c.State, c.Detail = report.Proved, strings.Join(names, ", ")
+	return c
+}
