@@ -15,6 +15,7 @@ type cellKind uint8
 const (
 	absent    cellKind = iota // no value
 	text                      // exactly as it is in the entry
+	said                      // text that is made of shown text
 	moment                    // a time, as utc and local write it
 	integer                   // decimal digits, maybe behind a minus
 	yes                       // a condition that holds
@@ -111,6 +112,8 @@ func (r *row) appendCSVRow(dst []byte) []byte {
 		}
 		switch c := &r.cells[i]; c.kind {
 		case absent:
+		case said, integer, moment:
+			dst = appendCSV(dst, c.text)
 		case sealedOff:
 			dst = append(dst, withheld...)
 		default:

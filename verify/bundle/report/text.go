@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/daybook-ledger/daybook/verify/bundle/canonical"
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
 )
 
@@ -113,20 +114,12 @@ func appendHTML(dst []byte, s string) []byte {
 	return dst
 }
 
-// appendJSON appends s as a canonical JSON string.
+// appendJSON appends s as a canonical JSON string, bytes that are no UTF-8 as U+FFFD.
 func appendJSON(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for _, r := range s { // invalid bytes become U+FFFD
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', "0123456789abcdef"[r>>4], "0123456789abcdef"[r&15])
-		default:
-			dst = utf8.AppendRune(dst, r)
-		}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
 	}
-	return append(dst, '"')
+	return canonical.AppendString(dst, s)
 }
 
 // appendCSV appends one field: safe in a program that runs formulas.

@@ -106,7 +106,7 @@ func (w *words) sentenceOf(r *row) string {
 	out := renderer{tables: w.picks}
 	out.render(r.table.sentence, []scope{r})
 	s := string(out.out)
-	r.set("sentence", text, s)
+	r.set("sentence", said, s)
 	return s
 }
 
