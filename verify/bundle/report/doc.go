@@ -107,7 +107,7 @@
 //     document's order whose from is among the sources and whose to is among the
 //     targets (no list: any), unless the version before has the same flow. accesses:
 //     those judged by it, under this version and the ones after it that have the same.
-//   - keys: for each line of the policy that begins with log or witness and whose
-//     key is one, in order. demo: the origin begins with demo.invalid/.
+//   - keys: for each line of the policy whose first word is log or witness and whose
+//     key is one, in order; words lie between spaces and tabs. demo: the origin begins with demo.invalid/.
 //   - detail of a claim: without one full stop at its end.
 package report

@@ -105,8 +105,8 @@ func (w *Writer) describeLog(m fields, s *Summary) {
 
 // keysOf returns the keys that a policy names, in its order.
 func keysOf(policy []byte) (keys []scope) {
-	for line := range strings.Lines(string(policy)) {
-		words := strings.Fields(line)
+	for line := range strings.SplitSeq(string(policy), "\n") {
+		words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' })
 		var role, name, vkey string
 		switch {
 		case len(words) >= 2 && words[0] == "log":
