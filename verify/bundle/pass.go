@@ -35,7 +35,7 @@ type pass struct {
 	streams  map[verify.StreamKey]*stream
 	order    []*stream // as the rows
 	tree     *fold
-	out      reporter
+	out      *report.Writer
 	summary  *report.Summary
 
 	closeIn   *daybookv1.Close // the known close before
@@ -269,7 +269,7 @@ func (p *pass) entries() error {
 	}
 	p.runs = newRunBook(p.answer.Runs, p.numbers)
 	var err error
-	if p.out, err = newReporter(p.head, p.sink); err != nil {
+	if p.out, err = report.NewWriter(p.head, p.sink); err != nil {
 		return err
 	}
 	in := newEntryReader(p.z)

@@ -102,11 +102,14 @@ func (b *runBook) follow(e *verify.Entry, inRuns, inWindow bool) error {
 		return nil
 	}
 	r := b.find(e)
+	if inWindow && (kind == daybookv1.Kind_KIND_DECLINED || kind == daybookv1.Kind_KIND_GAP) {
+		if r == nil { // an answer of it may follow
+			r = b.add(strings.Clone(e.Head.Producer), e.Head.Run)
+		}
+		r.count(e)
+	}
 	if r == nil || !r.shown {
 		return nil
-	}
-	if inWindow {
-		r.count(e)
 	}
 	opens := kind == daybookv1.Kind_KIND_RUN_OPENED || kind == daybookv1.Kind_KIND_RUN_RESUMED
 	if r.fault != nil || !inRuns && !opens {
@@ -292,8 +295,10 @@ func (r *run) judge() {
 func (b *runBook) finish() []*run {
 	out := make([]*run, 0, len(b.runs))
 	for _, r := range b.runs {
-		r.judge()
-		out = append(out, r)
+		if r.shown || r.Answers > 0 {
+			r.judge()
+			out = append(out, r)
+		}
 	}
 	slices.SortFunc(out, func(a, b *run) int { return a.id.compare(b.id) })
 	return out

@@ -26,7 +26,6 @@ type Head struct {
 	First, End uint64        // index window of this part, [First, End)
 	Policy     []byte        // the log's own policy, as policy.txt has it; may be nil
 	Checkpoint verify.Opened // the archived one, opened under the file's own policy
-	Policy     []byte        // the file's own policy, the text
 	CloseIndex uint64        // of the close whose tables are used
 	Close      *daybookv1.Close
 	Cut        uint64 // the answer is complete below it
