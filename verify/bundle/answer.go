@@ -145,6 +145,8 @@ func (a *answer) checkTiles(q *question.Question) error {
 	switch {
 	case a.RunsFirst != nil || a.RunsEnd != nil || a.Domains != nil || a.Runs != nil:
 		return fmt.Errorf("a range or a whole log has no runs here")
+	case q.Range != nil && a.Close != nil:
+		return fmt.Errorf("a range shows no close")
 	case q.Log && (a.Parts != 1 || a.First != 0 || a.End != a.Size):
 		return fmt.Errorf("window [%d, %d) is not the whole log of %d", a.First, a.End, a.Size)
 	case q.Range != nil && (a.First < q.Range.First || a.End > q.Range.End || a.First == a.End):

@@ -35,6 +35,14 @@ func (p *pass) finish(hashes, numbers *memberReader) error {
 	if err := p.checkRuns(runs); err != nil {
 		return inMember(nameAnswer, err)
 	}
+	p.summarize(runs)
+	s := p.summary
+	s.Claims = []report.Claim{p.unaltered(), p.accepted(), p.numbered(runs), p.authorized(), countersigned(p.head.Checkpoint.Witnesses)}
+	return toReport(p.out.Finish(s))
+}
+
+// summarize fills in what the summary counts.
+func (p *pass) summarize(runs []*run) {
 	s := p.summary
 	for _, r := range runs {
 		s.Runs = append(s.Runs, r.Run)
@@ -46,8 +54,6 @@ func (p *pass) finish(hashes, numbers *memberReader) error {
 		return true
 	})
 	p.counts()
-	s.Claims = []report.Claim{p.unaltered(), p.accepted(), p.numbered(runs), p.authorized(), countersigned(p.head.Checkpoint.Witnesses)}
-	return toReport(p.out.Finish(s))
 }
 
 // checkRuns checks that the answer names the domains and runs of its answers, and

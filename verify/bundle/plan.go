@@ -50,7 +50,7 @@ func Prepare(ctx context.Context, src Source, q *question.Question, limit int64)
 		return nil, err
 	}
 	if q.Tiles() {
-		return p, p.splitRange(limit)
+		return p, p.splitRange(ctx, limit)
 	}
 	if err := p.govern(ctx); err != nil {
 		return nil, err

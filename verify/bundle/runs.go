@@ -41,6 +41,7 @@ type run struct {
 type runBook struct {
 	runs    map[string]*run // by producer || run id
 	numbers numbering
+	all     bool // of a whole log: every run is followed
 	oneOffs uint64
 	domains map[string]bool // of the producers of answers
 }
@@ -108,7 +109,13 @@ func (b *runBook) follow(e *verify.Entry, inRuns, inWindow bool) error {
 		}
 		r.count(e)
 	}
-	if r == nil || !r.shown {
+	if r == nil && b.all && kind == daybookv1.Kind_KIND_RUN_OPENED {
+		r = b.add(strings.Clone(e.Head.Producer), e.Head.Run)
+	}
+	if r == nil {
+		return nil
+	}
+	if r.shown = r.shown || b.all; !r.shown {
 		return nil
 	}
 	opens := kind == daybookv1.Kind_KIND_RUN_OPENED || kind == daybookv1.Kind_KIND_RUN_RESUMED
@@ -295,7 +302,7 @@ func (r *run) judge() {
 func (b *runBook) finish() []*run {
 	out := make([]*run, 0, len(b.runs))
 	for _, r := range b.runs {
-		if r.shown || r.Answers > 0 {
+		if r.Answers > 0 || r.shown && !b.all {
 			r.judge()
 			out = append(out, r)
 		}

@@ -21,6 +21,7 @@ import (
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/domains"
+	"github.com/daybook-ledger/daybook/verify/domains/detect"
 )
 
 // A world is a whole log in memory, written as the ledger writes it: the same
@@ -37,6 +38,8 @@ type world struct {
 	runs    map[string]*worldRun
 	own     *worldRun
 	judge   domains.Judge
+	detect  *detect.Detector
+	grounds domains.Grounds // of the access that is being appended
 	notes   []archivedNote
 	closes  []uint64
 	close   *daybookv1.Close // the newest
@@ -110,7 +113,7 @@ const worldOrigin = "demo.invalid/log-0badcafe"
 
 // newWorld opens a log at a time, with a rule that witnesses cosign.
 func newWorld(t testing.TB, start time.Time, witnesses ...string) *world {
-	w := &world{t: t, origin: newSigner(worldOrigin, 1), now: start.UnixNano(), streams: map[verify.StreamKey][]uint64{}, runs: map[string]*worldRun{}}
+	w := &world{t: t, origin: newSigner(worldOrigin, 1), now: start.UnixNano(), streams: map[verify.StreamKey][]uint64{}, runs: map[string]*worldRun{}, detect: detect.New()}
 	for _, name := range witnesses {
 		w.wits = append(w.wits, newSigner(name, 4))
 	}
@@ -292,7 +295,35 @@ func (w *world) append(r *worldRun, kind daybookv1.Kind, m proto.Message) uint64
 	if err := w.judge.Apply(index, w.now, kind, body); err != nil {
 		w.t.Fatalf("entry %d: %v", index, err)
 	}
+	w.look(&e)
 	return index
+}
+
+// look shows an entry to the detectors.
+func (w *world) look(e *verify.Entry) {
+	shown := &detect.Entry{Head: &e.Head, Place: &e.Place, Body: e.Body, Map: w.judge.InForce()}
+	if e.Place.Kind == daybookv1.Kind_KIND_ACCESS {
+		ev, err := verify.ParseEvent(e.Body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		shown.Event, shown.Grounds = &ev, w.grounds
+	}
+	if err := w.detect.Take(shown); err != nil {
+		w.t.Fatalf("entry %d: %v", e.Place.Index, err)
+	}
+	w.detect.Saved()
+}
+
+// owed writes what the detectors found since the last time.
+func (w *world) owed() {
+	for _, o := range w.detect.Owed() {
+		if o.Alert != nil {
+			w.append(w.own, daybookv1.Kind_KIND_ALERT, o.Alert)
+		} else {
+			w.append(w.own, daybookv1.Kind_KIND_ACTIVITY, o.Activity)
+		}
+	}
 }
 
 // place fills in the stream and the verdict.
@@ -319,7 +350,7 @@ func (w *world) place(head *verify.BatchHead, place *verify.EntryHead, m proto.M
 		} else {
 			place.Source, place.Target = verify.CanonicalDomain(ev.SourceDomain), verify.CanonicalDomain(ev.TargetDomain)
 		}
-		place.Verdict, _ = w.judge.Evaluate(2, w.judge.InForce(), &domains.Access{Index: place.Index, Source: place.Source, Target: place.Target, Late: place.Late, Event: &ev})
+		place.Verdict, w.grounds = w.judge.Evaluate(2, w.judge.InForce(), &domains.Access{Index: place.Index, Source: place.Source, Target: place.Target, Late: place.Late, Event: &ev})
 	}
 }
 
@@ -376,6 +407,8 @@ func (w *world) tallyEntry(r *worldRun, e *verify.Entry) {
 
 // closeAt closes the period that ends at a time, which is now or before.
 func (w *world) closeAt(end int64) uint64 {
+	w.now = min(w.now, end-1)
+	w.owed()
 	cut := uint64(len(w.entries))
 	c := &daybookv1.Close{PeriodEndNs: end, Cut: cut, PeriodStartNs: verify.DayStart(w.heads[0].Head.LogTimeNS)}
 	if w.close != nil {
