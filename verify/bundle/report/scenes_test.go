@@ -150,7 +150,7 @@ func toDB(ev *daybookv1.Event, p *verify.EntryHead) {
 func fullScene(t testing.TB) *world {
 	s := newScene(t)
 	holds, revoked := approvals()
-	s.world.Head.Question = &question.Question{Format: question.Format, Case: "2026-0417", Item: "3(b)", AskedBy: "FINRA, Member Supervision", Recipient: "J. Doe <j.doe@finra.example>",
+	s.world.Head.Question = &question.Question{Format: question.FormatName, Case: "2026-0417", Item: "3(b)", AskedBy: "FINRA, Member Supervision", Recipient: "J. Doe <j.doe@finra.example>",
 		From: question.Selector{Tier: "production", Owner: "Digital Channels"},
 		Period: &question.Period{Text: "2026-05-17", Zone: "America/New_York", By: question.ByOccurred, Start: "2026-05-17T04:00:00Z", End: "2026-05-18T04:00:00Z",
 			Offsets: []question.Offset{{From: "0001-01-01T00:00:00Z", Seconds: -17762, Name: "LMT"}, {From: "2026-03-08T07:00:00Z", Seconds: -14400, Name: "EDT"}}}}
@@ -311,7 +311,7 @@ func emptyScene(t testing.TB) *world {
 	s := newScene(t)
 	h := &s.world.Head
 	h.Origin, h.Policy, h.Witnesses, h.Close, h.OpenedNS = "demo.invalid/log-0badcafe", "", nil, "", 0
-	h.Question = &question.Question{Format: question.Format, Range: &question.Range{First: 0, End: 300}}
+	h.Question = &question.Question{Format: question.FormatName, Range: &question.Range{First: 0, End: 300}}
 	h.Part, h.Parts, h.First, h.End, h.Size = 2, 3, 100, 200, 1
 	s.world.Summary.Maps = nil
 	s.world.Summary.Claims = []Claim{{ClaimUnaltered, Proved, ""}}
@@ -322,7 +322,7 @@ func emptyScene(t testing.TB) *world {
 // in UTC.
 func manyScene(t testing.TB) *world {
 	s := newScene(t)
-	s.world.Head.Question = &question.Question{Format: question.Format, Case: "=1+1", Streams: []question.Stream{"access,web,market-data,target", "access,web,prod-db,target,late"},
+	s.world.Head.Question = &question.Question{Format: question.FormatName, Case: "=1+1", Streams: []question.Stream{"access,web,market-data,target", "access,web,prod-db,target,late"},
 		Period: &question.Period{Text: "2026-W20", Zone: "UTC", By: question.ByLogged, Start: "2026-05-11T00:00:00Z", End: "2026-05-18T00:00:00Z",
 			Offsets: []question.Offset{{From: "0001-01-01T00:00:00Z", Name: "UTC"}}}}
 	s.access(1, daybookv1.Verdict_VERDICT_AUTHORIZED, SectionFirstHand, "web-to-quotes", nil, nil)
