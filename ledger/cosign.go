@@ -69,6 +69,10 @@ func (a *archive) enough(now cosigning) {
 	a.quorum.notify()
 }
 
+// Published returns a channel that is closed when the head changes. Take it before
+// looking at the head.
+func (l *Ledger) Published() <-chan struct{} { return l.published.wait() }
+
 // noteOf is the checkpoint of a head with its cosignatures so far; nil while the
 // log is shut.
 func (a *archive) noteOf(h Head) []byte {

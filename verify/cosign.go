@@ -41,6 +41,18 @@ func (p *Policy) LogKeys() []string {
 // NeedsQuorum tells whether the policy asks for cosignatures at all.
 func (p *Policy) NeedsQuorum() bool { return p.quorum >= 0 }
 
+// SatisfiedBy tells whether the cosignatures of those witnesses, by their names in
+// the policy, would be enough.
+func (p *Policy) SatisfiedBy(names map[string]bool) bool {
+	cosigned := make([]bool, len(p.keys)-p.logs)
+	for _, m := range p.members {
+		if m.key >= 0 {
+			cosigned[m.key] = names[m.name]
+		}
+	}
+	return p.satisfied(cosigned)
+}
+
 // vkey is the verifier key that parseVKey reads.
 func (k *key) vkey() string {
 	return fmt.Sprintf("%s+%08x+%s", k.name, k.id, base64.StdEncoding.EncodeToString(append([]byte{k.typ}, k.public...)))

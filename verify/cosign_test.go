@@ -104,6 +104,24 @@ func TestPolicyNamesWitnesses(t *testing.T) {
 	}
 }
 
+func TestPolicySatisfiedBy(t *testing.T) {
+	l := newSampleLog(t, 1)
+	lines := make([]string, 0, 6)
+	for _, name := range []string{"a", "b", "c"} {
+		lines = append(lines, "witness "+name+" "+newSigner("witness.example/"+name, 4).vkey(t))
+	}
+	p := l.policy(t, append(lines, "group pair all b c", "group g any a pair", "quorum g")...)
+	for names, want := range map[string]bool{"": false, "a": true, "b": false, "b c": true, "a b": true, "pair": false, "d": false} {
+		by := map[string]bool{}
+		for _, name := range strings.Fields(names) {
+			by[name] = true
+		}
+		if got := p.SatisfiedBy(by); got != want {
+			t.Errorf("%q: %v", names, got)
+		}
+	}
+}
+
 // FuzzCosign: whatever a witness answers, the note stays one that opens, and no
 // line of it is lost.
 func FuzzCosign(f *testing.F) {
