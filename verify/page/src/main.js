@@ -1,0 +1,5 @@
+// Starts the page.
+
+import { checkBundle } from "./check.js";
+
+globalThis.checkBundle = checkBundle;
