@@ -2,4 +2,5 @@
 
 import { checkBundle } from "./check.js";
 
-globalThis.checkBundle = checkBundle;
+// For whoever drives the page by hand or from a program.
+globalThis.daybook = Object.freeze({ checkBundle });

@@ -1,0 +1,64 @@
+// The five claims that a bundle can prove, in the words of its report.
+
+import { compareText, hex } from "./bytes.js";
+import { word } from "./words.js";
+
+/** Puts counts and claims into the summary of a pass whose entries are read. */
+export function finishClaims(pass, runs) {
+  const s = pass.summary, named = (list, enumName) => list.map((n, v) => ({ Name: word(enumName, v), Count: n })).filter((c) => c?.Count > 0);
+  s.Runs = runs.map((r) => r.report);
+  pass.gaps = s.Runs.reduce((n, r) => n + r.Gaps, 0);
+  s.OneOffs = pass.runs.oneOffs;
+  s.Approvals = pass.judge.approvals.all;
+  s.Verdicts = named(pass.verdicts, "Verdict");
+  s.Alerts = named(pass.alerts, "AlertType");
+  s.Claims = [
+    claim("unaltered", "proved", "every entry in this file stands, byte for byte, in the log of " + pass.answer.size + " entries that the checkpoint signs"),
+    accepted(pass), numbered(pass, runs), authorized(pass), countersigned(pass.head.Checkpoint.Witnesses),
+  ];
+}
+
+function claim(Name, State, Detail) {
+  return { Name, State, Detail };
+}
+
+function accepted(pass) {
+  const { summary: s, head, answer: a } = pass, from = ", from " + head.Selected.length + " streams";
+  if (a.parts === 1) {
+    return claim("complete as accepted", "proved", "these " + s.Answers + " answers are all that the log took among its first " + head.Cut + " entries" + from);
+  }
+  const last = (a.end > 1n ? a.end : 1n) - 1n;
+  return claim("complete as accepted", "proved", "these " + s.Answers + " answers are all that the log took in entries " + a.first + " to " + last + from +
+    "; this is part " + a.part + " of " + a.parts);
+}
+
+function numbered(pass, runs) {
+  const name = "complete as numbered", faulty = runs.find((r) => r.fault !== null);
+  if (faulty !== undefined) {
+    const r = faulty.report;
+    return claim(name, "failed", "run " + hex(r.Run) + " of " + r.Producer + ": " + r.Reason);
+  }
+  const proved = runs.filter((r) => r.report.Proved).length, lone = pass.summary.OneOffs;
+  const detail = runs.length === 0 ? "no answer is of a run" : proved + " of " + runs.length + " runs: their producers signed that no number is missing";
+  return claim(name, runs.length > 0 && proved === runs.length ? "proved" : "not claimed",
+    detail + (lone > 0 ? "; " + lone + " answers were sent one at a time, in no run" : ""));
+}
+
+function authorized(pass) {
+  if (pass.misjudged !== null) return claim("authorized", "failed", "entry " + pass.misjudged.index + ": " + pass.misjudged.message);
+  const counts = pass.summary.Verdicts.map((v) => v.Count + " " + v.Name).join(", ");
+  return claim("authorized", "proved", "every verdict follows from the maps and approvals in this file" + (counts === "" ? "" : ": " + counts));
+}
+
+/** A time of Unix seconds as RFC 3339 in UTC. */
+export function unixTime(seconds) {
+  const t = new Date(Number(seconds) * 1000);
+  return Number.isNaN(t.getTime()) ? String(seconds) : t.toISOString().replace(/^\+0*/, "").replace(/\.\d+Z$/, "Z");
+}
+
+/** Who cosigned, in the order of time and name. */
+export function countersigned(witnesses) {
+  if (witnesses.length === 0) return claim("countersigned", "not claimed", "no witness of the policy cosigned the checkpoint");
+  const sorted = witnesses.toSorted((a, b) => (a.Unix === b.Unix ? compareText(a.Name, b.Name) : a.Unix < b.Unix ? -1 : 1));
+  return claim("countersigned", "proved", sorted.map((w) => w.Name + " at " + unixTime(w.Unix)).join(", "));
+}
