@@ -1,6 +1,6 @@
 // Daybook-verify is the auditor's program: it checks a daybook log, its receipts
-// and checkpoints, from files alone. It has no network code, writes no file, and
-// links nothing of daybook but the formats it checks.
+// and checkpoints, from files alone. It has no network code, writes no file
+// but the examiner's page, and links nothing of daybook but the formats it checks.
 package main
 
 import (
@@ -37,7 +37,7 @@ type verb struct {
 
 // verbs in the order of the help.
 func verbs() []verb {
-	return []verb{receiptVerb, receiptsVerb, consistencyVerb, logVerb, versionVerb}
+	return []verb{receiptVerb, receiptsVerb, consistencyVerb, logVerb, pageVerb, versionVerb}
 }
 
 // call is one invocation of a verb.
@@ -46,6 +46,7 @@ type call struct {
 	policy string // file; empty: none
 	key    string // a verifier key in place of a policy; empty: none
 	older  files  // checkpoints that were kept elsewhere
+	output string // file to write, of the verb page; empty: none
 	json   bool
 	args   []string  // positional
 	stderr io.Writer // for progress
@@ -124,7 +125,11 @@ func (c *call) parse(args []string) error {
 	fs := flag.NewFlagSet(c.verb.name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&c.json, "json", false, "")
-	if c.verb.name != versionVerb.name {
+	switch c.verb.name {
+	case versionVerb.name:
+	case pageVerb.name:
+		fs.StringVar(&c.output, "o", "", "")
+	default:
 		fs.StringVar(&c.policy, "policy", "", "")
 	}
 	if c.verb.whole {
