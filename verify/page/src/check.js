@@ -1,6 +1,6 @@
 // The check of a bundle, whole: one file, or several parts of one answer.
 
-import { hex, utf8 } from "./bytes.js";
+import { equal, hex, utf8 } from "./bytes.js";
 import { countersigned } from "./claims.js";
 import { Fault, Newer } from "./errors.js";
 import { compareHeld } from "./history.js";
@@ -13,7 +13,6 @@ import { openArchive } from "./zip.js";
 const CODE = Object.freeze({ verified: 0, failed: 1, unusable: 2, self: 3, gaps: 4, newer: 5 });
 const verdictWords = ["VERIFIED", "FAILED", "NOT CHECKED", "SELF-CONSISTENT", "VERIFIED WITH DECLARED GAPS", "NEEDS A NEWER VERIFIER"];
 const claimNames = ["unaltered", "complete as accepted", "complete as numbered", "authorized", "countersigned"];
-const worst = [CODE.failed, CODE.newer, CODE.self, CODE.gaps, CODE.verified];
 
 /**
  * Checks a bundle. It never throws for what is in the files: only where a file
@@ -28,7 +27,9 @@ export async function checkBundle(parts, options = {}) {
   try {
     trust = options.policy ? parsePolicy(options.policy) : options.key ? policyOfKey(options.key.trim()) : null;
   } catch (err) {
-    return { ...emptyResult(), Code: CODE.unusable, Verdict: verdictWords[CODE.unusable], Reason: "the policy or key that you gave: " + err.message };
+    const unusable = emptyResult();
+    give(unusable, CODE.unusable, "the policy or key that you gave: " + err.message);
+    return unusable;
   }
   const total = parts.reduce((n, p) => n + 2 * p.size, 0);
   let done = 0, paused = Date.now();
@@ -39,94 +40,148 @@ export async function checkBundle(parts, options = {}) {
     await options.pause();
     paused = Date.now();
   };
-  const results = [];
-  for (const part of parts) results.push(await checkPart(part, trust, options, tick));
-  return parts.length === 1 ? results[0] : joinParts(results);
+  const passes = [], result = emptyResult();
+  for (const part of parts) {
+    try {
+      passes.push(await checkPart(part, tick, result, passes));
+    } catch (err) {
+      if (!(err instanceof Fault || err instanceof Newer)) throw err;
+      if (parts.length > 1) err.message = (part.name ?? "") + ": " + err.message;
+      return failed(result, err);
+    }
+  }
+  try {
+    await judgeParts(joinParts(passes), trust, options, result);
+  } catch (err) {
+    if (!(err instanceof Fault)) throw err;
+    return failed(result, err);
+  }
+  return result;
 }
 
 function emptyResult() {
   return {
-    Verdict: verdictWords[CODE.failed], Code: CODE.failed, Claims: [], Reason: "", Member: "", FirstBadIndex: null,
+    Verdict: "", Code: CODE.failed, Claims: [], Reason: "", Member: "", FirstBadIndex: null,
     Opened: null, OwnPolicy: null, Held: "", Parts: [], Report: null, ReportHTML: null,
   };
 }
 
-/** Checks one file. */
-async function checkPart(blob, trust, options, tick) {
-  const result = emptyResult();
-  let pass = null;
-  try {
-    const archive = await openArchive(blob);
-    result.Parts = [{ Name: blob.name ?? "", Size: blob.size, ManifestSHA256: hex(sha256(await archive.manifestBytes())) }];
-    await archive.check(tick("reading"));
-    pass = new BundlePass(archive, tick("checking"));
-    await pass.run();
-    await finishPart(pass, trust, options, result);
-  } catch (err) {
-    if (err instanceof Newer) fail(result, CODE.newer, err);
-    else if (err instanceof Fault) fail(result, CODE.failed, err);
-    else throw err;
-  }
-  if (pass?.summary !== undefined) result.Report = pass.summary;
-  result.OwnPolicy = pass?.head === undefined ? null : new TextDecoder().decode(pass.head.Policy);
-  result.ReportHTML = pass?.out?.html?.() ?? null;
+function give(result, code, reason) {
+  result.Code = code;
+  result.Verdict = verdictWords[code];
+  result.Reason = reason;
+}
+
+/** Ends a check at what is wrong with a file. */
+function failed(result, err) {
+  const newer = err instanceof Newer;
+  give(result, newer ? CODE.newer : CODE.failed, err.message);
+  result.Member = err.member ?? "";
+  result.FirstBadIndex = err.index ?? null;
+  result.Claims = claimNames.map((Name, i) => ({
+    Name, State: i === 0 && !newer ? "failed" : "not claimed", Detail: i === 0 ? err.message : "the check ended before it",
+  }));
   return result;
 }
 
-function fail(result, code, err) {
-  result.Code = code;
-  result.Verdict = verdictWords[code];
-  result.Reason = err.message;
-  result.Member = err.member ?? "";
-  result.FirstBadIndex = err.index ?? null;
-  if (result.Claims.length === 0) {
-    const state = code === CODE.failed ? "failed" : "not claimed";
-    result.Claims = claimNames.map((Name, i) => ({ Name, State: i === 0 ? state : "not claimed", Detail: i === 0 ? err.message : "not reached" }));
+/** Checks one file by itself. What is known of it is put into the result as it comes. */
+async function checkPart(blob, tick, result, before) {
+  const archive = await openArchive(blob);
+  result.Parts.push({ Name: blob.name ?? "", Size: blob.size, ManifestSHA256: hex(sha256(await archive.manifestBytes())) });
+  await archive.check(tick("reading"));
+  const pass = new BundlePass(archive, tick("checking"));
+  try {
+    await pass.run();
+  } finally {
+    if (before.length === 0 && pass.head !== undefined) {
+      result.Opened = pass.head.Checkpoint;
+      result.OwnPolicy = new TextDecoder().decode(pass.head.Policy);
+      result.Report = pass.summary;
+    }
   }
+  if (before.length === 0) result.ReportHTML = pass.out.html?.() ?? null;
+  return pass;
 }
 
-/** Compares what was proven under the file's own policy with what the examiner trusts, and gives the verdict. */
-async function finishPart(pass, trust, options, result) {
-  result.Claims = pass.summary.Claims.slice();
-  result.Opened = pass.head.Checkpoint;
+/** Puts parts into their order: all of one answer, without a hole between them. */
+function joinParts(passes) {
+  const first = passes[0], of = first.answer;
+  if (of.parts !== passes.length) {
+    if (passes.length === 1) return passes; // one part is checked by itself
+    throw new Fault(passes.length + " parts of " + of.parts + ": give all, or one");
+  }
+  const out = passes.toSorted((a, b) => a.answer.part - b.answer.part);
+  for (const p of out) {
+    const a = p.answer;
+    const same = a.parts === of.parts && a.origin === of.origin && a.size === of.size && a.close === of.close && a.cut === of.cut &&
+      equal(p.head.Checkpoint.Root, first.head.Checkpoint.Root) && equal(p.archive.sum("question.json"), first.archive.sum("question.json"));
+    if (!same) throw new Fault("these are parts of different answers");
+  }
+  out.forEach((p, i) => {
+    if (p.answer.part !== i + 1) throw new Fault("part " + p.answer.part + " is there twice");
+    if (i > 0 && out[i - 1].answer.end !== p.answer.first) {
+      throw new Fault("part " + i + " ends at entry " + out[i - 1].answer.end + ", part " + (i + 1) + " begins at entry " + p.answer.first);
+    }
+  });
+  return out;
+}
+
+/** Gives the verdict on files that are sound in themselves. */
+async function judgeParts(passes, trust, options, result) {
+  const first = passes[0];
+  result.Claims = joinClaims(passes);
+  result.Opened = first.head.Checkpoint;
+  give(result, CODE.verified, "");
+  if (passes.some((p) => p.silences > 0 || p.gaps > 0)) {
+    give(result, CODE.gaps, "producers declared numbers as lost, or were silent past their limit: see the gaps and alerts in the report");
+  }
+  try {
+    await compareWithTrust(first, trust, options, result);
+    if (trust === null) give(result, CODE.self, "no key from outside was given: whoever made this file could have made all of it");
+  } catch (err) {
+    if (!(err instanceof Fault)) throw err;
+    give(result, CODE.failed, err.message);
+    result.Claims[0] = { Name: claimNames[0], State: "failed", Detail: err.message };
+  }
+  for (const p of passes) {
+    const at = p.failedAt();
+    if (at !== null && (result.FirstBadIndex === null || at < result.FirstBadIndex)) result.FirstBadIndex = at;
+  }
+  const bad = result.Claims.find((c) => c.State === "failed");
+  if (bad !== undefined && result.Code !== CODE.failed) give(result, CODE.failed, bad.Name + ": " + bad.Detail);
+}
+
+/** Holds the files against what the examiner has. */
+async function compareWithTrust(pass, trust, options, result) {
   if (trust !== null) {
+    const note = await pass.archive.read("checkpoint", 1 << 20);
     try {
-      result.Opened = trust.open(await pass.archive.read("checkpoint", 1 << 20));
+      result.Opened = trust.open(note);
     } catch (err) {
-      throw new Fault("checkpoint: under the policy or key from outside: " + err.message, { member: "checkpoint" });
+      throw new Fault("the checkpoint under the policy that you gave: " + err.message);
     }
     result.Claims[4] = countersigned(result.Opened.Witnesses);
   }
-  if (options.checkpoint) {
-    compareHeld({ note: asBytes(options.checkpoint), proof: options.proof ? asBytes(options.proof) : null }, trust, pass.summary);
-    result.Held = "the checkpoint that you hold agrees with this file";
+  if (!options.checkpoint) return;
+  compareHeld({ note: asBytes(options.checkpoint), proof: options.proof ? asBytes(options.proof) : null }, trust, pass.summary);
+  result.Held = "The checkpoint that you hold agrees with this file.";
+}
+
+/** The worst state of each claim, with the detail of the first part that has it. */
+function joinClaims(passes) {
+  const rank = { proved: 0, "not claimed": 1, failed: 2 }, out = passes[0].summary.Claims.slice();
+  for (const p of passes.slice(1)) {
+    p.summary.Claims.forEach((c, i) => {
+      if (rank[c.State] > rank[out[i].State]) out[i] = c;
+    });
   }
-  const failed = result.Claims.find((c) => c.State === "failed");
-  if (failed !== undefined) {
-    const err = new Fault(failed.Name + ": " + failed.Detail);
-    err.index = failed.Name === "authorized" ? pass.misjudged.index : null;
-    return fail(result, CODE.failed, err);
+  if (passes.length > 1 && out[1].State === "proved") {
+    const answers = passes.reduce((n, p) => n + p.summary.Answers, 0);
+    out[1] = { ...out[1], Detail: "all " + passes.length + " parts are here and join without a hole: " + answers + " answers" };
   }
-  result.Code = trust === null ? CODE.self : pass.gaps > 0 || pass.silences > 0 ? CODE.gaps : CODE.verified;
-  result.Verdict = verdictWords[result.Code];
+  return out;
 }
 
 function asBytes(v) {
   return typeof v === "string" ? utf8(v) : v;
-}
-
-/** The verdict on several parts: the worst of theirs, if they are parts of one answer. */
-function joinParts(results) {
-  const code = worst.find((c) => results.some((r) => r.Code === c));
-  const out = { ...results.find((r) => r.Code === code), Parts: results.flatMap((r) => r.Parts) };
-  if (code === CODE.failed || code === CODE.newer) return out;
-  const heads = results.map((r) => r.Report.Head).sort((a, b) => a.Part - b.Part), first = heads[0];
-  const same = (h) => h.Origin === first.Origin && h.Checkpoint.Size === first.Checkpoint.Size && h.Parts === first.Parts;
-  let why = "";
-  if (!heads.every(same)) why = "the files are not parts of one answer";
-  else if (heads.length !== first.Parts || heads.some((h, i) => h.Part !== i + 1)) why = "of " + first.Parts + " parts, these are " + heads.map((h) => h.Part).join(", ");
-  else if (heads.some((h, i) => i > 0 && h.First !== heads[i - 1].End)) why = "between two parts lies a part of the log that no part answers for";
-  if (why === "") return out;
-  fail(out, CODE.failed, new Fault(why));
-  return out;
 }

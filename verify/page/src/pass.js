@@ -274,6 +274,13 @@ export class BundlePass {
     }
   }
 
+  /** The index of the first entry that fails a claim; null: none. */
+  failedAt() {
+    let at = this.misjudged?.index ?? null;
+    for (const r of this.runs?.faults() ?? []) if (at === null || r.index < at) at = r.index;
+    return at;
+  }
+
   #differs(index, message) {
     this.misjudged ??= { index, message };
   }

@@ -197,6 +197,11 @@ export class FollowedRuns {
     }
   }
 
+  /** What does not fit: {index, message} of each such run. */
+  faults() {
+    return [...this.#runs.values()].map((r) => r.fault).filter((f) => f !== null);
+  }
+
   /** The runs in order, judged. */
   finish() {
     const all = [...this.#runs.values()];
