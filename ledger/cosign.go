@@ -73,6 +73,26 @@ func (a *archive) enough(now cosigning) {
 // looking at the head.
 func (l *Ledger) Published() <-chan struct{} { return l.published.wait() }
 
+// Note is the checkpoint of a head with its cosignatures so far; nil while the log
+// is shut. Not to be modified.
+func (l *Ledger) Note(h Head) []byte { return l.archive.noteOf(h) }
+
+// kept returns the checkpoint of a size with cosignatures, where there is one; nil:
+// none.
+func (a *archive) kept(size uint64) ([]byte, error) {
+	if w := a.witnessed.Load(); w != nil && w.Size == size {
+		return w.Note, nil
+	}
+	if note := a.noteOf(Head{Size: size}); note != nil {
+		return note, nil
+	}
+	row, err := readRow(a.l.engine, size)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	return row.note, err
+}
+
 // noteOf is the checkpoint of a head with its cosignatures so far; nil while the
 // log is shut.
 func (a *archive) noteOf(h Head) []byte {

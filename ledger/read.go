@@ -57,20 +57,26 @@ func (l *Ledger) Consistency(_ context.Context, first, second uint64) ([]verify.
 	return verify.ProveConsistency(first, second, l.tiles.nodes())
 }
 
-// CheckpointAt signs the checkpoint of any past size, and returns it with the log
-// time of the last entry below it: the head's tree begins with the tree of every
-// smaller size, so that such a checkpoint contradicts none that was published.
-// ErrNotFound for size 0 and past the head; *ShutError while the log is shut.
+// CheckpointAt signs the checkpoint of any past size, or returns it as it is kept
+// with cosignatures, and the log time of the last entry below it: the head's tree
+// begins with the tree of every smaller size, so that such a checkpoint contradicts
+// none that was published.
+// ErrNotFound for size 0 and past the head; *ShutError while the log is shut and has
+// to sign.
 func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, timeNS int64, err error) {
 	h := l.Head()
 	if size == h.Size && h.Checkpoint != nil {
-		return h.Checkpoint, h.TimeNS, nil
-	}
-	if reason := l.shutReason(); reason != "" {
-		return nil, 0, &ShutError{reason}
+		return l.archive.noteOf(h), h.TimeNS, nil
 	}
 	if size == 0 || size > h.Size {
 		return nil, 0, fmt.Errorf("%w: no tree of size %d, the log has %d entries", ErrNotFound, size, h.Size)
+	}
+	kept, err := l.archive.kept(size)
+	if err != nil {
+		return nil, 0, err
+	}
+	if reason := l.shutReason(); reason != "" && kept == nil {
+		return nil, 0, &ShutError{reason}
 	}
 	root, err := verify.RootAt(size, l.tiles.nodes())
 	if err != nil {
@@ -78,6 +84,9 @@ func (l *Ledger) CheckpointAt(_ context.Context, size uint64) (note []byte, time
 	}
 	if timeNS, err = l.timeAt(size, root); err != nil {
 		return nil, 0, err
+	}
+	if kept != nil {
+		return kept, timeNS, nil
 	}
 	note, err = l.sign(size, root)
 	return note, timeNS, err

@@ -12,16 +12,18 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/witness"
 )
 
 // admin is the AdminService.
 type admin struct {
 	apiv1.UnimplementedAdminServiceServer
-	log      *ledger.Ledger
-	version  string
-	stopping <-chan struct{} // closed when the server stops
-	ballast  func() int64    // nil: there is none
-	fsck     sync.Mutex      // held by the one check that runs
+	log       *ledger.Ledger
+	witnesses *witness.Witnesses // nil: there are none
+	version   string
+	stopping  <-chan struct{} // closed when the server stops
+	ballast   func() int64    // nil: there is none
+	fsck      sync.Mutex      // held by the one check that runs
 }
 
 // GetStatus implements AdminService.
@@ -47,6 +49,7 @@ func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetS
 		Verification:  verification(st.Verification),
 		NotReady:      notReady,
 		Disk:          s.disk(st.Disk),
+		Witnesses:     s.witnessed(st.Head.Size),
 	}
 	if st.CloseIndex != 0 {
 		answer.CloseEnd = timestamppb.New(time.Unix(0, st.CloseEndNS))

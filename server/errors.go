@@ -57,6 +57,8 @@ const (
 	ReasonRate            = "RATE_LIMITED"       // RetryInfo says when to try again
 	ReasonStopping        = "STOPPING"           // the server stops: resend what is unanswered
 	ReasonFault           = "INTEGRITY_FAULT"    // stored bytes do not give what was committed
+	ReasonNoWitnesses     = "NO_WITNESSES"       // the log's configuration names no witnesses
+	ReasonNotWitnessed    = "NOT_WITNESSED"      // not yet: RetryInfo says when to ask again
 	ReasonInternal        = "INTERNAL"           // metadata.incident is the id in the server's log
 )
 
@@ -180,6 +182,10 @@ func refusalOfRead(err error) (refusal, bool) {
 	var unasked *ledger.QueryError
 	var broad *ledger.TooBroadError
 	switch {
+	case errors.Is(err, ledger.ErrNoWitnesses):
+		return refuse(codes.FailedPrecondition, ReasonNoWitnesses), true
+	case errors.Is(err, errNotWitnessed):
+		return refuse(codes.Unavailable, ReasonNotWitnessed, retryInfo(time.Second)), true
 	case errors.Is(err, ledger.ErrNotFound):
 		return refuse(codes.NotFound, ReasonNotFound), true
 	case errors.As(err, &unasked):

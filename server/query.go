@@ -9,6 +9,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -22,7 +23,9 @@ const (
 // query is the QueryService. Every answer has its horizon from one published head.
 type query struct {
 	apiv1.UnimplementedQueryServiceServer
-	log *ledger.Ledger
+	log      *ledger.Ledger
+	policy   *witness.Policy // nil: the log has no witnesses
+	stopping <-chan struct{} // closed when the server stops; nil: it is not waited for
 }
 
 // at is a checkpoint that answers lead to; note is nil while the log is shut.
@@ -37,7 +40,7 @@ type at struct {
 func (s *query) horizon(ctx context.Context, size uint64) (at, error) {
 	head := s.log.Head()
 	if size == 0 || size == head.Size {
-		return at{head.Size, head.Checkpoint, head.TimeNS}, nil
+		return at{head.Size, s.log.Note(head), head.TimeNS}, nil
 	}
 	note, timeNS, err := s.log.CheckpointAt(ctx, size)
 	if err != nil {
@@ -58,17 +61,25 @@ func (s *query) signed(ctx context.Context, size uint64) (at, error) {
 
 // GetCheckpoint implements QueryService.
 func (s *query) GetCheckpoint(ctx context.Context, r *apiv1.GetCheckpointRequest) (*apiv1.GetCheckpointResponse, error) {
-	c, err := s.signed(ctx, r.GetSize())
+	size := r.GetSize()
+	if r.GetWitnessed() {
+		w, err := s.witnessed(size)
+		if err != nil {
+			return nil, err
+		}
+		size = w.Size
+	}
+	c, err := s.signed(ctx, size)
 	if err != nil {
 		return nil, err
 	}
-	vkey := s.log.VKey()
 	return &apiv1.GetCheckpointResponse{
-		Checkpoint: c.note,
-		Size:       c.size,
-		Time:       timestamppb.New(time.Unix(0, c.time)),
-		Vkey:       vkey,
-		Policy:     verify.FormatPolicy(vkey),
+		Checkpoint:   c.note,
+		Size:         c.size,
+		Time:         timestamppb.New(time.Unix(0, c.time)),
+		Vkey:         s.log.VKey(),
+		Policy:       s.policyText(),
+		Cosignatures: s.cosignatures(c.note),
 	}, nil
 }
 

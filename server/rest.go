@@ -53,7 +53,7 @@ func (p *inProcessQuery) close() {
 func (s *Server) newInProcess() (*inProcessQuery, error) {
 	p := &inProcessQuery{listener: bufconn.Listen(pipeBuffer)}
 	p.server = s.newGRPC("query_http", inProcessCredentials{})
-	apiv1.RegisterQueryServiceServer(p.server, &query{log: s.o.Log})
+	apiv1.RegisterQueryServiceServer(p.server, s.query())
 	apiv1.RegisterGovernanceServiceServer(p.server, &governance{log: s.o.Log})
 	err := checkRules("query_http", p.server)
 	if err != nil {

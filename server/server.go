@@ -23,6 +23,7 @@ import (
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
 	"github.com/daybook-ledger/daybook/server/token"
+	"github.com/daybook-ledger/daybook/server/witness"
 )
 
 // CertificateNames are the listeners that need a certificate: the keys of
@@ -48,6 +49,8 @@ type Options struct {
 	// MapInForce returns the version of the domain map that is in force; an answer of
 	// nil: none is. nil: the log's.
 	MapInForce func() DomainMap
+	// Witnesses cosign the log's checkpoints; Run asks them. nil: there are none.
+	Witnesses *witness.Witnesses
 	// Tokens checks people's tokens; nil: certificates alone are accepted.
 	Tokens *token.Verifier
 	// Record appends what people did and returns once it is durable; nil: nothing is
@@ -152,6 +155,7 @@ func Listen(o Options) (*Server, error) {
 	}
 	o.Metrics.watchLog(o.Log.Status, o.Log.Ready)
 	o.Metrics.Register(s.expiry)
+	o.Metrics.watchWitnesses(o.Log, o.Witnesses)
 	s.reportHealth()
 	return s, nil
 }
@@ -205,8 +209,8 @@ func (s *Server) makeGates() error {
 func (s *Server) listenGRPC() error {
 	listen := s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
-	q, gov := &query{log: s.o.Log}, &governance{log: s.o.Log}
-	ad := &admin{log: s.o.Log, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
+	q, gov := s.query(), &governance{log: s.o.Log}
+	ad := &admin{log: s.o.Log, witnesses: s.o.Witnesses, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
 	return errors.Join(
 		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),
@@ -295,6 +299,9 @@ func (s *Server) Run(ctx context.Context) error {
 	serving.Go(func() error { s.watchExpiry(ctx); return nil })
 
 	serving.Go(func() error { s.watchDrift(ctx); return nil })
+	if s.o.Witnesses != nil {
+		serving.Go(func() error { s.o.Witnesses.Run(ctx); return nil })
+	}
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	var kept sync.WaitGroup

@@ -44,7 +44,7 @@ func (s *Server) publicHandler() (http.Handler, error) {
 }
 
 func (s *Server) serveCheckpoint(w http.ResponseWriter, _ *http.Request) {
-	note := s.o.Log.Head().Checkpoint
+	note := s.o.Log.Note(s.o.Log.Head())
 	if note == nil {
 		_, reason := s.o.Log.Ready()
 		http.Error(w, "the log is shut: "+reason, http.StatusServiceUnavailable)

@@ -29,6 +29,7 @@ import (
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -57,6 +58,8 @@ type world struct {
 
 	publicTiles bool // how the log is made
 
+	witnesses func(vkey string) *witness.Policy // nil: none
+
 	verify time.Duration                   // period of the background verification
 	drift  config.Drift                    // what scans are expected; may be shorter than a file may say
 	wrap   func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
@@ -84,7 +87,7 @@ func newWorldOn(t *testing.T, on world) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce, config: on.config, options: on.options, publicTiles: on.publicTiles}
+	w := &world{dir: t.TempDir(), ca: ca, vkey: vkey, disk: on.disk, fs: on.fs, queue: on.queue, mapInForce: on.mapInForce, config: on.config, options: on.options, publicTiles: on.publicTiles, witnesses: on.witnesses}
 	if w.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,13 @@ func (w *world) serve(t *testing.T) {
 	if w.wrap != nil {
 		seen = w.wrap(engine)
 	}
-	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics, Disk: w.disk, QueueBytes: w.queue,
+	var policy *witness.Policy
+	var cosigners *verify.Policy
+	if w.witnesses != nil {
+		policy = w.witnesses(w.vkey)
+		cosigners = policy.Policy
+	}
+	log, err := ledger.Open(t.Context(), ledger.Config{Store: seen, Policy: cosigners, VerifyPeriod: w.verify, Signer: w.signer, VKey: w.vkey, Anchor: anchor, Metrics: metrics, Disk: w.disk, QueueBytes: w.queue,
 		Evidence: ledger.FileEvidence(filepath.Join(w.dir, "evidence"))})
 	if err != nil {
 		t.Fatal(err)
@@ -120,6 +129,11 @@ func (w *world) serve(t *testing.T) {
 	c.Drift = w.drift
 	o := server.Options{
 		Log: log, Config: c, Trust: w.trusted, Certificates: w.listeners(t), Metrics: metrics, Version: "test", MapInForce: w.mapInForce,
+	}
+	if policy != nil {
+		if o.Witnesses, err = witness.New(witness.Options{Log: log, Policy: policy, Every: time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if w.options != nil {
 		w.options(&o)

@@ -76,6 +76,7 @@ var rules = map[string]Rule{
 
 	"/daybook.api.v1.QueryService/GetCheckpoint":       proves,
 	"/daybook.api.v1.QueryService/GetConsistencyProof": proves,
+	"/daybook.api.v1.QueryService/WaitWitnessed":       proves,
 	"/daybook.api.v1.QueryService/GetEntry":            proven,
 	"/daybook.api.v1.QueryService/GetEvent":            reads,
 	"/daybook.api.v1.QueryService/ListEntries":         reads,

@@ -52,10 +52,10 @@ const (
 // every other field is a default.
 type Options struct {
 	Log       *ledger.Ledger
-	Policy    *verify.Policy // the log's
-	Every     time.Duration  // at most once in it a witness is asked
-	Heartbeat time.Duration  // after it an idle head is cosigned again
-	Timeout   time.Duration  // of one request
+	Policy    *Policy       // the log's
+	Every     time.Duration // at most once in it a witness is asked
+	Heartbeat time.Duration // after it an idle head is cosigned again
+	Timeout   time.Duration // of one request
 	// Require has a log that awaits its witnesses stay shut until the quorum answered;
 	// without it the log opens after StartWait, with an entry that says so, unless a
 	// quorum of witnesses claims to know more entries than it has.
@@ -100,7 +100,7 @@ type Status struct {
 
 // New returns the witnesses of a policy; it asks nobody yet.
 func New(o Options) (*Witnesses, error) {
-	sites, err := sitesOf(o.Policy)
+	sites, err := sitesOf(o.Policy.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -111,13 +111,8 @@ func New(o Options) (*Witnesses, error) {
 	}
 	w := &Witnesses{o: o, made: time.Now(), sites: sites, client: newClient(o), status: map[string]*Status{}}
 	w.plan = planner{every: o.Every, heartbeat: o.Heartbeat, jitter: rand.Float64, sites: make([]siteState, len(sites))}
-	reached := map[string]bool{}
 	for _, x := range o.Policy.Witnesses() {
 		w.status[x.Name] = &Status{Name: x.Name, Key: x.Key, URL: x.URL}
-		reached[x.Name] = x.URL != ""
-	}
-	if !o.Policy.NeedsQuorum() || !o.Policy.SatisfiedBy(reached) {
-		return nil, errors.New("the witnesses that have a URL are no quorum of the policy")
 	}
 	w.recall()
 	return w, nil

@@ -133,14 +133,14 @@ func (o *outsider) cosign(w http.ResponseWriter, old uint64, proof []verify.Hash
 }
 
 // policyOf asks for so many of the outsiders.
-func policyOf(t *testing.T, need int, outsiders ...*outsider) *verify.Policy {
+func policyOf(t *testing.T, need int, outsiders ...*outsider) *witness.Policy {
 	t.Helper()
 	text, members := "log "+ledgertest.VKey+"\n", ""
 	for i, o := range outsiders {
 		text += fmt.Sprintf("witness w%d %s %s\n", i, o.key.VKey(), o.http.URL)
 		members += fmt.Sprintf(" w%d", i)
 	}
-	p, err := verify.ParsePolicy([]byte(text + fmt.Sprintf("group g %d%s\nquorum g\n", need, members)))
+	p, err := witness.ReadPolicy([]byte(text+fmt.Sprintf("group g %d%s\nquorum g\n", need, members)), ledgertest.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ type scene struct {
 	t      *testing.T
 	g      *ledgertest.Log
 	w      *witness.Witnesses
-	policy *verify.Policy
+	policy *witness.Policy
 	run    verify.Hash
 	next   uint64
 	stop   func()
@@ -161,13 +161,13 @@ type scene struct {
 var fast = witness.Options{Every: time.Millisecond, Timeout: time.Minute, StartWait: time.Hour}
 
 // stage opens a log with witnesses; g is one that was closed, or nil.
-func stage(t *testing.T, policy *verify.Policy, g *ledgertest.Log, await bool, o witness.Options) *scene {
+func stage(t *testing.T, policy *witness.Policy, g *ledgertest.Log, await bool, o witness.Options) *scene {
 	t.Helper()
 	if g == nil {
 		g = ledgertest.Create(t, vfs.NewMem(), "log", ledgertest.Options{})
 		g.Close()
 	}
-	g, err := ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Policy: policy, Await: await, Anchor: g.Anchor})
+	g, err := ledgertest.Open(t, g.FS, g.Dir, ledgertest.Options{Policy: policy.Policy, Await: await, Anchor: g.Anchor})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -566,20 +566,28 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
-	g := ledgertest.Create(t, vfs.NewMem(), "log", ledgertest.Options{})
-	defer g.Close()
+func TestReadPolicy(t *testing.T) {
 	key := ledgertest.Witness{Name: "witness.test/a", Type: 4}.VKey()
-	for _, lines := range []string{
-		"quorum none", "witness a " + key + "\nquorum a", "witness a " + key + " ftp://a.test\nquorum a", "witness a " + key + " a.test\nquorum a",
-		"witness a " + key + " https://a.test/?x=1\nquorum a", "witness a " + key + " https://a.test\nquorum none",
-	} {
-		p, err := verify.ParsePolicy([]byte("log " + ledgertest.VKey + "\n" + lines + "\n"))
+	other := strings.Replace(ledgertest.VKey, "0000d0d0+", "0000d0d1+", 1)
+	good := "witness a " + key + " https://a.test/x\nquorum a"
+	for _, text := range []string{good, good + "\n", "# log\n" + good, "log " + ledgertest.VKey + "\n" + good} {
+		p, err := witness.ReadPolicy([]byte(text), ledgertest.VKey)
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%q: %v", text, err)
+			continue
 		}
-		if _, err := witness.New(witness.Options{Log: g.L, Policy: p}); err == nil {
-			t.Errorf("%q is taken", lines)
+		again, err := witness.ReadPolicy([]byte(p.Text), ledgertest.VKey)
+		if err != nil || again.Text != p.Text || fmt.Sprint(p.LogKeys()) != fmt.Sprint([]string{ledgertest.VKey}) {
+			t.Errorf("%q: %q, %v", text, p.Text, err)
+		}
+	}
+	for _, text := range []string{
+		"", "quorum none", "witness a " + key + "\nquorum a", "witness a " + key + " ftp://a.test\nquorum a", "witness a " + key + " a.test\nquorum a",
+		"witness a " + key + " https://a.test/?x=1\nquorum a", "witness a " + key + " https://a.test\nquorum none", "log " + other + "\n" + good,
+		"log " + key + "\n" + good, "hello",
+	} {
+		if p, err := witness.ReadPolicy([]byte(text), ledgertest.VKey); err == nil {
+			t.Errorf("%q is taken as %q", text, p.Text)
 		}
 	}
 }

@@ -98,7 +98,9 @@ type GetStatusResponse struct {
 	// The disk under the log.
 	Disk *DiskStatus `protobuf:"bytes,17,opt,name=disk,proto3" json:"disk,omitempty"`
 	// How the background verification stands.
-	Verification  *Verification `protobuf:"bytes,20,opt,name=verification,proto3" json:"verification,omitempty"`
+	Verification *Verification `protobuf:"bytes,20,opt,name=verification,proto3" json:"verification,omitempty"`
+	// How the outside witnesses stand; unset: the log has none.
+	Witnesses     *Witnesses `protobuf:"bytes,30,opt,name=witnesses,proto3" json:"witnesses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +261,223 @@ func (x *GetStatusResponse) GetVerification() *Verification {
 	return nil
 }
 
+func (x *GetStatusResponse) GetWitnesses() *Witnesses {
+	if x != nil {
+		return x.Witnesses
+	}
+	return nil
+}
+
+// Witnesses says how the outside witnesses of a log stand.
+type Witnesses struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Size of the newest checkpoint that the quorum cosigned; 0: none yet.
+	WitnessedSize uint64 `protobuf:"varint,1,opt,name=witnessed_size,json=witnessedSize,proto3" json:"witnessed_size,omitempty"`
+	// Entries that it does not cover.
+	Lag uint64 `protobuf:"varint,2,opt,name=lag,proto3" json:"lag,omitempty"`
+	// The log is shut until the quorum has answered.
+	Awaited bool `protobuf:"varint,3,opt,name=awaited,proto3" json:"awaited,omitempty"`
+	// Each witness of the policy.
+	Witnesses     []*Witness `protobuf:"bytes,4,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Witnesses) Reset() {
+	*x = Witnesses{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Witnesses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Witnesses) ProtoMessage() {}
+
+func (x *Witnesses) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Witnesses.ProtoReflect.Descriptor instead.
+func (*Witnesses) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Witnesses) GetWitnessedSize() uint64 {
+	if x != nil {
+		return x.WitnessedSize
+	}
+	return 0
+}
+
+func (x *Witnesses) GetLag() uint64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
+func (x *Witnesses) GetAwaited() bool {
+	if x != nil {
+		return x.Awaited
+	}
+	return false
+}
+
+func (x *Witnesses) GetWitnesses() []*Witness {
+	if x != nil {
+		return x.Witnesses
+	}
+	return nil
+}
+
+// Witness says how one outside witness stands.
+type Witness struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name in the policy.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Name of its key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Where it is asked; empty: it is not.
+	Url string `protobuf:"bytes,3,opt,name=url,proto3" json:"url,omitempty"`
+	// Newest size that it cosigned since the start; 0: none.
+	Size uint64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
+	// The time that it stated then.
+	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
+	// Entries that it does not cover.
+	Lag uint64 `protobuf:"varint,6,opt,name=lag,proto3" json:"lag,omitempty"`
+	// Requests since the start that it did not answer with a cosignature.
+	Failures uint64 `protobuf:"varint,7,opt,name=failures,proto3" json:"failures,omitempty"`
+	// What was wrong with the last one; empty: it cosigned.
+	Error string `protobuf:"bytes,8,opt,name=error,proto3" json:"error,omitempty"`
+	// When that was.
+	ErrorTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=error_time,json=errorTime,proto3" json:"error_time,omitempty"`
+	// It claims to know another history than the log's. Nothing is done about it
+	// unless that is proven.
+	Contradicts bool `protobuf:"varint,10,opt,name=contradicts,proto3" json:"contradicts,omitempty"`
+	// Then the larger size that it claims to know; 0: another root at a size of ours.
+	ClaimedSize   uint64 `protobuf:"varint,11,opt,name=claimed_size,json=claimedSize,proto3" json:"claimed_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Witness) Reset() {
+	*x = Witness{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Witness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Witness) ProtoMessage() {}
+
+func (x *Witness) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Witness.ProtoReflect.Descriptor instead.
+func (*Witness) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Witness) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Witness) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Witness) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *Witness) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *Witness) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Witness) GetLag() uint64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
+func (x *Witness) GetFailures() uint64 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *Witness) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *Witness) GetErrorTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ErrorTime
+	}
+	return nil
+}
+
+func (x *Witness) GetContradicts() bool {
+	if x != nil {
+		return x.Contradicts
+	}
+	return false
+}
+
+func (x *Witness) GetClaimedSize() uint64 {
+	if x != nil {
+		return x.ClaimedSize
+	}
+	return 0
+}
+
 // Verification says how the background verification stands: pass after pass,
 // the whole log is read from disk and derived anew.
 type Verification struct {
@@ -292,7 +511,7 @@ type Verification struct {
 
 func (x *Verification) Reset() {
 	*x = Verification{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +523,7 @@ func (x *Verification) String() string {
 func (*Verification) ProtoMessage() {}
 
 func (x *Verification) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[2]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +536,7 @@ func (x *Verification) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Verification.ProtoReflect.Descriptor instead.
 func (*Verification) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Verification) GetPeriod() *durationpb.Duration {
@@ -425,7 +644,7 @@ type DiskStatus struct {
 
 func (x *DiskStatus) Reset() {
 	*x = DiskStatus{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -437,7 +656,7 @@ func (x *DiskStatus) String() string {
 func (*DiskStatus) ProtoMessage() {}
 
 func (x *DiskStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[3]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -450,7 +669,7 @@ func (x *DiskStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskStatus.ProtoReflect.Descriptor instead.
 func (*DiskStatus) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *DiskStatus) GetFreeBytes() uint64 {
@@ -525,7 +744,7 @@ type FsckRequest struct {
 
 func (x *FsckRequest) Reset() {
 	*x = FsckRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -537,7 +756,7 @@ func (x *FsckRequest) String() string {
 func (*FsckRequest) ProtoMessage() {}
 
 func (x *FsckRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[4]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -550,7 +769,7 @@ func (x *FsckRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckRequest.ProtoReflect.Descriptor instead.
 func (*FsckRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{6}
 }
 
 // FsckResponse is progress, and last the result.
@@ -575,7 +794,7 @@ type FsckResponse struct {
 
 func (x *FsckResponse) Reset() {
 	*x = FsckResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +806,7 @@ func (x *FsckResponse) String() string {
 func (*FsckResponse) ProtoMessage() {}
 
 func (x *FsckResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[5]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +819,7 @@ func (x *FsckResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FsckResponse.ProtoReflect.Descriptor instead.
 func (*FsckResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *FsckResponse) GetEntries() uint64 {
@@ -654,7 +873,7 @@ type CloseNowRequest struct {
 
 func (x *CloseNowRequest) Reset() {
 	*x = CloseNowRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -666,7 +885,7 @@ func (x *CloseNowRequest) String() string {
 func (*CloseNowRequest) ProtoMessage() {}
 
 func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[6]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -679,7 +898,7 @@ func (x *CloseNowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowRequest.ProtoReflect.Descriptor instead.
 func (*CloseNowRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{8}
 }
 
 // CloseNowResponse is the close. All that was committed before the call is below
@@ -694,7 +913,7 @@ type CloseNowResponse struct {
 
 func (x *CloseNowResponse) Reset() {
 	*x = CloseNowResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +925,7 @@ func (x *CloseNowResponse) String() string {
 func (*CloseNowResponse) ProtoMessage() {}
 
 func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[7]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +938,7 @@ func (x *CloseNowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseNowResponse.ProtoReflect.Descriptor instead.
 func (*CloseNowResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CloseNowResponse) GetEntry() *GetEntryResponse {
@@ -734,7 +953,7 @@ var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xef\x04\n" +
+	"\x10GetStatusRequest\"\xa8\x05\n" +
 	"\x11GetStatusResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -757,7 +976,27 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\x12\x1b\n" +
 	"\tnot_ready\x18\x10 \x01(\tR\bnotReady\x12.\n" +
 	"\x04disk\x18\x11 \x01(\v2\x1a.daybook.api.v1.DiskStatusR\x04disk\x12@\n" +
-	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\"\xf3\x03\n" +
+	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\x127\n" +
+	"\twitnesses\x18\x1e \x01(\v2\x19.daybook.api.v1.WitnessesR\twitnesses\"\x95\x01\n" +
+	"\tWitnesses\x12%\n" +
+	"\x0ewitnessed_size\x18\x01 \x01(\x04R\rwitnessedSize\x12\x10\n" +
+	"\x03lag\x18\x02 \x01(\x04R\x03lag\x12\x18\n" +
+	"\aawaited\x18\x03 \x01(\bR\aawaited\x125\n" +
+	"\twitnesses\x18\x04 \x03(\v2\x17.daybook.api.v1.WitnessR\twitnesses\"\xc9\x02\n" +
+	"\aWitness\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n" +
+	"\x03url\x18\x03 \x01(\tR\x03url\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\x04R\x04size\x12.\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x10\n" +
+	"\x03lag\x18\x06 \x01(\x04R\x03lag\x12\x1a\n" +
+	"\bfailures\x18\a \x01(\x04R\bfailures\x12\x14\n" +
+	"\x05error\x18\b \x01(\tR\x05error\x129\n" +
+	"\n" +
+	"error_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\terrorTime\x12 \n" +
+	"\vcontradicts\x18\n" +
+	" \x01(\bR\vcontradicts\x12!\n" +
+	"\fclaimed_size\x18\v \x01(\x04R\vclaimedSize\"\xf3\x03\n" +
 	"\fVerification\x121\n" +
 	"\x06period\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x06period\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x16\n" +
@@ -819,42 +1058,48 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
-	(*Verification)(nil),          // 2: daybook.api.v1.Verification
-	(*DiskStatus)(nil),            // 3: daybook.api.v1.DiskStatus
-	(*FsckRequest)(nil),           // 4: daybook.api.v1.FsckRequest
-	(*FsckResponse)(nil),          // 5: daybook.api.v1.FsckResponse
-	(*CloseNowRequest)(nil),       // 6: daybook.api.v1.CloseNowRequest
-	(*CloseNowResponse)(nil),      // 7: daybook.api.v1.CloseNowResponse
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 9: google.protobuf.Duration
-	(*GetEntryResponse)(nil),      // 10: daybook.api.v1.GetEntryResponse
+	(*Witnesses)(nil),             // 2: daybook.api.v1.Witnesses
+	(*Witness)(nil),               // 3: daybook.api.v1.Witness
+	(*Verification)(nil),          // 4: daybook.api.v1.Verification
+	(*DiskStatus)(nil),            // 5: daybook.api.v1.DiskStatus
+	(*FsckRequest)(nil),           // 6: daybook.api.v1.FsckRequest
+	(*FsckResponse)(nil),          // 7: daybook.api.v1.FsckResponse
+	(*CloseNowRequest)(nil),       // 8: daybook.api.v1.CloseNowRequest
+	(*CloseNowResponse)(nil),      // 9: daybook.api.v1.CloseNowResponse
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*GetEntryResponse)(nil),      // 12: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	8,  // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	8,  // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
-	3,  // 2: daybook.api.v1.GetStatusResponse.disk:type_name -> daybook.api.v1.DiskStatus
-	2,  // 3: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
-	9,  // 4: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
-	8,  // 5: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
-	8,  // 6: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
-	8,  // 7: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
-	8,  // 8: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
-	10, // 9: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 10: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
-	4,  // 11: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
-	6,  // 12: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
-	1,  // 13: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	5,  // 14: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	7,  // 15: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
-	13, // [13:16] is the sub-list for method output_type
-	10, // [10:13] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	10, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	10, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	5,  // 2: daybook.api.v1.GetStatusResponse.disk:type_name -> daybook.api.v1.DiskStatus
+	4,  // 3: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
+	2,  // 4: daybook.api.v1.GetStatusResponse.witnesses:type_name -> daybook.api.v1.Witnesses
+	3,  // 5: daybook.api.v1.Witnesses.witnesses:type_name -> daybook.api.v1.Witness
+	10, // 6: daybook.api.v1.Witness.time:type_name -> google.protobuf.Timestamp
+	10, // 7: daybook.api.v1.Witness.error_time:type_name -> google.protobuf.Timestamp
+	11, // 8: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
+	10, // 9: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
+	10, // 10: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
+	10, // 11: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
+	10, // 12: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
+	12, // 13: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 14: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
+	6,  // 15: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
+	8,  // 16: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
+	1,  // 17: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	7,  // 18: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	9,  // 19: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	17, // [17:20] is the sub-list for method output_type
+	14, // [14:17] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_admin_proto_init() }
@@ -869,7 +1114,7 @@ func file_daybook_api_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1433,7 +1433,9 @@ func (x *ListValuesResponse) GetTreeSize() uint64 {
 type GetCheckpointRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Any size up to the newest; 0: the newest.
-	Size          uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	Size uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	// The newest one that the quorum of witnesses cosigned, instead; then size is 0.
+	Witnessed     bool `protobuf:"varint,2,opt,name=witnessed,proto3" json:"witnessed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1475,6 +1477,13 @@ func (x *GetCheckpointRequest) GetSize() uint64 {
 	return 0
 }
 
+func (x *GetCheckpointRequest) GetWitnessed() bool {
+	if x != nil {
+		return x.Witnessed
+	}
+	return false
+}
+
 // GetCheckpointResponse is a checkpoint.
 type GetCheckpointResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1486,8 +1495,11 @@ type GetCheckpointResponse struct {
 	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
 	// Verifier key of the log.
 	Vkey string `protobuf:"bytes,4,opt,name=vkey,proto3" json:"vkey,omitempty"`
-	// Policy text (c2sp tlog-policy) that accepts this log.
-	Policy        string `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`
+	// Policy text (c2sp tlog-policy) that accepts this log: it names the witnesses
+	// and their quorum, where the log has any.
+	Policy string `protobuf:"bytes,5,opt,name=policy,proto3" json:"policy,omitempty"`
+	// The cosignatures on it of the policy's witnesses.
+	Cosignatures  []*Cosignature `protobuf:"bytes,6,rep,name=cosignatures,proto3" json:"cosignatures,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1557,6 +1569,197 @@ func (x *GetCheckpointResponse) GetPolicy() string {
 	return ""
 }
 
+func (x *GetCheckpointResponse) GetCosignatures() []*Cosignature {
+	if x != nil {
+		return x.Cosignatures
+	}
+	return nil
+}
+
+// Cosignature says who cosigned a checkpoint and when.
+type Cosignature struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the witness in the policy.
+	Witness string `protobuf:"bytes,1,opt,name=witness,proto3" json:"witness,omitempty"`
+	// Name of its key.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// The time that it states.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cosignature) Reset() {
+	*x = Cosignature{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cosignature) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cosignature) ProtoMessage() {}
+
+func (x *Cosignature) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cosignature.ProtoReflect.Descriptor instead.
+func (*Cosignature) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Cosignature) GetWitness() string {
+	if x != nil {
+		return x.Witness
+	}
+	return ""
+}
+
+func (x *Cosignature) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Cosignature) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// WaitWitnessedRequest names an entry.
+type WaitWitnessedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index in the log.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// How long to wait; unset, or over 50 s: 50 s.
+	Wait          *durationpb.Duration `protobuf:"bytes,2,opt,name=wait,proto3" json:"wait,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitWitnessedRequest) Reset() {
+	*x = WaitWitnessedRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitWitnessedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitWitnessedRequest) ProtoMessage() {}
+
+func (x *WaitWitnessedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitWitnessedRequest.ProtoReflect.Descriptor instead.
+func (*WaitWitnessedRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WaitWitnessedRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *WaitWitnessedRequest) GetWait() *durationpb.Duration {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+// WaitWitnessedResponse is a checkpoint that covers the entry and that the quorum
+// of witnesses cosigned.
+type WaitWitnessedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Signed note (c2sp tlog-checkpoint) with the cosignatures.
+	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// Its size.
+	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// Who cosigned it.
+	Cosignatures  []*Cosignature `protobuf:"bytes,3,rep,name=cosignatures,proto3" json:"cosignatures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitWitnessedResponse) Reset() {
+	*x = WaitWitnessedResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitWitnessedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitWitnessedResponse) ProtoMessage() {}
+
+func (x *WaitWitnessedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitWitnessedResponse.ProtoReflect.Descriptor instead.
+func (*WaitWitnessedResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WaitWitnessedResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *WaitWitnessedResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *WaitWitnessedResponse) GetCosignatures() []*Cosignature {
+	if x != nil {
+		return x.Cosignatures
+	}
+	return nil
+}
+
 // GetConsistencyProofRequest names two sizes.
 type GetConsistencyProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1570,7 +1773,7 @@ type GetConsistencyProofRequest struct {
 
 func (x *GetConsistencyProofRequest) Reset() {
 	*x = GetConsistencyProofRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1785,7 @@ func (x *GetConsistencyProofRequest) String() string {
 func (*GetConsistencyProofRequest) ProtoMessage() {}
 
 func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[11]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1798,7 @@ func (x *GetConsistencyProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofRequest.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{11}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetConsistencyProofRequest) GetFirst() uint64 {
@@ -1625,7 +1828,7 @@ type GetConsistencyProofResponse struct {
 
 func (x *GetConsistencyProofResponse) Reset() {
 	*x = GetConsistencyProofResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1840,7 @@ func (x *GetConsistencyProofResponse) String() string {
 func (*GetConsistencyProofResponse) ProtoMessage() {}
 
 func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[12]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1853,7 @@ func (x *GetConsistencyProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConsistencyProofResponse.ProtoReflect.Descriptor instead.
 func (*GetConsistencyProofResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{12}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetConsistencyProofResponse) GetProof() []byte {
@@ -1680,7 +1883,7 @@ type GetReceiptsRequest struct {
 
 func (x *GetReceiptsRequest) Reset() {
 	*x = GetReceiptsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1692,7 +1895,7 @@ func (x *GetReceiptsRequest) String() string {
 func (*GetReceiptsRequest) ProtoMessage() {}
 
 func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[13]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1705,7 +1908,7 @@ func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{13}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetReceiptsRequest) GetIndexes() []uint64 {
@@ -1733,7 +1936,7 @@ type GetReceiptsResponse struct {
 
 func (x *GetReceiptsResponse) Reset() {
 	*x = GetReceiptsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1948,7 @@ func (x *GetReceiptsResponse) String() string {
 func (*GetReceiptsResponse) ProtoMessage() {}
 
 func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1961,7 @@ func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{14}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetReceiptsResponse) GetReceipts() []*ReceiptFile {
@@ -1783,7 +1986,7 @@ type ReceiptFile struct {
 
 func (x *ReceiptFile) Reset() {
 	*x = ReceiptFile{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1998,7 @@ func (x *ReceiptFile) String() string {
 func (*ReceiptFile) ProtoMessage() {}
 
 func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +2011,7 @@ func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptFile.ProtoReflect.Descriptor instead.
 func (*ReceiptFile) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{15}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ReceiptFile) GetIndex() uint64 {
@@ -1845,7 +2048,7 @@ type IndexRange struct {
 
 func (x *IndexRange) Reset() {
 	*x = IndexRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2060,7 @@ func (x *IndexRange) String() string {
 func (*IndexRange) ProtoMessage() {}
 
 func (x *IndexRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2073,7 @@ func (x *IndexRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IndexRange.ProtoReflect.Descriptor instead.
 func (*IndexRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *IndexRange) GetFirstIndex() uint64 {
@@ -1900,7 +2103,7 @@ type GetReceiptBatchRequest struct {
 
 func (x *GetReceiptBatchRequest) Reset() {
 	*x = GetReceiptBatchRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2115,7 @@ func (x *GetReceiptBatchRequest) String() string {
 func (*GetReceiptBatchRequest) ProtoMessage() {}
 
 func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2128,7 @@ func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetReceiptBatchRequest) GetRanges() []*IndexRange {
@@ -1956,7 +2159,7 @@ type GetReceiptBatchResponse struct {
 
 func (x *GetReceiptBatchResponse) Reset() {
 	*x = GetReceiptBatchResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1968,7 +2171,7 @@ func (x *GetReceiptBatchResponse) String() string {
 func (*GetReceiptBatchResponse) ProtoMessage() {}
 
 func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1981,7 +2184,7 @@ func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{18}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetReceiptBatchResponse) GetRanges() []*ProvenRange {
@@ -2013,7 +2216,7 @@ type ProvenRange struct {
 
 func (x *ProvenRange) Reset() {
 	*x = ProvenRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2228,7 @@ func (x *ProvenRange) String() string {
 func (*ProvenRange) ProtoMessage() {}
 
 func (x *ProvenRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2241,7 @@ func (x *ProvenRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvenRange.ProtoReflect.Descriptor instead.
 func (*ProvenRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{19}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ProvenRange) GetFirstIndex() uint64 {
@@ -2075,7 +2278,7 @@ type ListClosesRequest struct {
 
 func (x *ListClosesRequest) Reset() {
 	*x = ListClosesRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2087,7 +2290,7 @@ func (x *ListClosesRequest) String() string {
 func (*ListClosesRequest) ProtoMessage() {}
 
 func (x *ListClosesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2100,7 +2303,7 @@ func (x *ListClosesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClosesRequest.ProtoReflect.Descriptor instead.
 func (*ListClosesRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{20}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListClosesRequest) GetPageSize() int32 {
@@ -2130,7 +2333,7 @@ type ListClosesResponse struct {
 
 func (x *ListClosesResponse) Reset() {
 	*x = ListClosesResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2142,7 +2345,7 @@ func (x *ListClosesResponse) String() string {
 func (*ListClosesResponse) ProtoMessage() {}
 
 func (x *ListClosesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2155,7 +2358,7 @@ func (x *ListClosesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClosesResponse.ProtoReflect.Descriptor instead.
 func (*ListClosesResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{21}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListClosesResponse) GetCloses() []*CloseView {
@@ -2185,7 +2388,7 @@ type CloseView struct {
 
 func (x *CloseView) Reset() {
 	*x = CloseView{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2400,7 @@ func (x *CloseView) String() string {
 func (*CloseView) ProtoMessage() {}
 
 func (x *CloseView) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2413,7 @@ func (x *CloseView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseView.ProtoReflect.Descriptor instead.
 func (*CloseView) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{22}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CloseView) GetIndex() uint64 {
@@ -2241,7 +2444,7 @@ type GetCloseRequest struct {
 
 func (x *GetCloseRequest) Reset() {
 	*x = GetCloseRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2253,7 +2456,7 @@ func (x *GetCloseRequest) String() string {
 func (*GetCloseRequest) ProtoMessage() {}
 
 func (x *GetCloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2266,7 +2469,7 @@ func (x *GetCloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRequest.ProtoReflect.Descriptor instead.
 func (*GetCloseRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{23}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetCloseRequest) GetIndex() uint64 {
@@ -2294,7 +2497,7 @@ type GetCloseResponse struct {
 
 func (x *GetCloseResponse) Reset() {
 	*x = GetCloseResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2306,7 +2509,7 @@ func (x *GetCloseResponse) String() string {
 func (*GetCloseResponse) ProtoMessage() {}
 
 func (x *GetCloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2319,7 +2522,7 @@ func (x *GetCloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseResponse.ProtoReflect.Descriptor instead.
 func (*GetCloseResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{24}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetCloseResponse) GetEntry() *GetEntryResponse {
@@ -2352,7 +2555,7 @@ type ListCloseRowsRequest struct {
 
 func (x *ListCloseRowsRequest) Reset() {
 	*x = ListCloseRowsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2567,7 @@ func (x *ListCloseRowsRequest) String() string {
 func (*ListCloseRowsRequest) ProtoMessage() {}
 
 func (x *ListCloseRowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2580,7 @@ func (x *ListCloseRowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCloseRowsRequest.ProtoReflect.Descriptor instead.
 func (*ListCloseRowsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{25}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListCloseRowsRequest) GetIndex() uint64 {
@@ -2447,7 +2650,7 @@ type ListCloseRowsResponse struct {
 
 func (x *ListCloseRowsResponse) Reset() {
 	*x = ListCloseRowsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2662,7 @@ func (x *ListCloseRowsResponse) String() string {
 func (*ListCloseRowsResponse) ProtoMessage() {}
 
 func (x *ListCloseRowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2675,7 @@ func (x *ListCloseRowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCloseRowsResponse.ProtoReflect.Descriptor instead.
 func (*ListCloseRowsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{26}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListCloseRowsResponse) GetIndex() uint64 {
@@ -2528,7 +2731,7 @@ type CloseRow struct {
 
 func (x *CloseRow) Reset() {
 	*x = CloseRow{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +2743,7 @@ func (x *CloseRow) String() string {
 func (*CloseRow) ProtoMessage() {}
 
 func (x *CloseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +2756,7 @@ func (x *CloseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRow.ProtoReflect.Descriptor instead.
 func (*CloseRow) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{27}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CloseRow) GetRowIndex() uint64 {
@@ -2624,7 +2827,7 @@ type StreamName struct {
 
 func (x *StreamName) Reset() {
 	*x = StreamName{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2636,7 +2839,7 @@ func (x *StreamName) String() string {
 func (*StreamName) ProtoMessage() {}
 
 func (x *StreamName) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2649,7 +2852,7 @@ func (x *StreamName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamName.ProtoReflect.Descriptor instead.
 func (*StreamName) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{28}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StreamName) GetKind() v1.Kind {
@@ -2700,7 +2903,7 @@ type RunName struct {
 
 func (x *RunName) Reset() {
 	*x = RunName{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2915,7 @@ func (x *RunName) String() string {
 func (*RunName) ProtoMessage() {}
 
 func (x *RunName) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2928,7 @@ func (x *RunName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunName.ProtoReflect.Descriptor instead.
 func (*RunName) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{29}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RunName) GetProducer() string {
@@ -2757,7 +2960,7 @@ type GetCloseRowRequest struct {
 
 func (x *GetCloseRowRequest) Reset() {
 	*x = GetCloseRowRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2769,7 +2972,7 @@ func (x *GetCloseRowRequest) String() string {
 func (*GetCloseRowRequest) ProtoMessage() {}
 
 func (x *GetCloseRowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2782,7 +2985,7 @@ func (x *GetCloseRowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRowRequest.ProtoReflect.Descriptor instead.
 func (*GetCloseRowRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{30}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetCloseRowRequest) GetIndex() uint64 {
@@ -2827,7 +3030,7 @@ type GetCloseRowResponse struct {
 
 func (x *GetCloseRowResponse) Reset() {
 	*x = GetCloseRowResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3042,7 @@ func (x *GetCloseRowResponse) String() string {
 func (*GetCloseRowResponse) ProtoMessage() {}
 
 func (x *GetCloseRowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3055,7 @@ func (x *GetCloseRowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRowResponse.ProtoReflect.Descriptor instead.
 func (*GetCloseRowResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{31}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GetCloseRowResponse) GetClose() *GetEntryResponse {
@@ -2909,7 +3112,7 @@ type CountPairRequest struct {
 
 func (x *CountPairRequest) Reset() {
 	*x = CountPairRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2921,7 +3124,7 @@ func (x *CountPairRequest) String() string {
 func (*CountPairRequest) ProtoMessage() {}
 
 func (x *CountPairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2934,7 +3137,7 @@ func (x *CountPairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountPairRequest.ProtoReflect.Descriptor instead.
 func (*CountPairRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CountPairRequest) GetSource() string {
@@ -2979,7 +3182,7 @@ type CountPairResponse struct {
 
 func (x *CountPairResponse) Reset() {
 	*x = CountPairResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2991,7 +3194,7 @@ func (x *CountPairResponse) String() string {
 func (*CountPairResponse) ProtoMessage() {}
 
 func (x *CountPairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3004,7 +3207,7 @@ func (x *CountPairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountPairResponse.ProtoReflect.Descriptor instead.
 func (*CountPairResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CountPairResponse) GetDays() []*PairDay {
@@ -3046,7 +3249,7 @@ type PairDay struct {
 
 func (x *PairDay) Reset() {
 	*x = PairDay{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3058,7 +3261,7 @@ func (x *PairDay) String() string {
 func (*PairDay) ProtoMessage() {}
 
 func (x *PairDay) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3071,7 +3274,7 @@ func (x *PairDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairDay.ProtoReflect.Descriptor instead.
 func (*PairDay) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PairDay) GetCloseIndex() uint64 {
@@ -3131,7 +3334,7 @@ type PairStream struct {
 
 func (x *PairStream) Reset() {
 	*x = PairStream{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +3346,7 @@ func (x *PairStream) String() string {
 func (*PairStream) ProtoMessage() {}
 
 func (x *PairStream) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +3359,7 @@ func (x *PairStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairStream.ProtoReflect.Descriptor instead.
 func (*PairStream) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PairStream) GetSide() v1.Side {
@@ -3201,7 +3404,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3416,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3429,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListRunsRequest) GetProducer() string {
@@ -3279,7 +3482,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +3494,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +3507,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunView {
@@ -3341,7 +3544,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3353,7 +3556,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3366,7 +3569,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{38}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -3394,7 +3597,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3406,7 +3609,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3419,7 +3622,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{39}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetRunResponse) GetRun() *RunView {
@@ -3491,7 +3694,7 @@ type RunView struct {
 
 func (x *RunView) Reset() {
 	*x = RunView{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3706,7 @@ func (x *RunView) String() string {
 func (*RunView) ProtoMessage() {}
 
 func (x *RunView) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3719,7 @@ func (x *RunView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunView.ProtoReflect.Descriptor instead.
 func (*RunView) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{40}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RunView) GetProducer() string {
@@ -3719,7 +3922,7 @@ type RunStatement struct {
 
 func (x *RunStatement) Reset() {
 	*x = RunStatement{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3731,7 +3934,7 @@ func (x *RunStatement) String() string {
 func (*RunStatement) ProtoMessage() {}
 
 func (x *RunStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3744,7 +3947,7 @@ func (x *RunStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatement.ProtoReflect.Descriptor instead.
 func (*RunStatement) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{41}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *RunStatement) GetIndex() uint64 {
@@ -3894,9 +4097,10 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x12ListValuesResponse\x12\x16\n" +
 	"\x06values\x18\x01 \x03(\tR\x06values\x12\x12\n" +
 	"\x04more\x18\x02 \x01(\bR\x04more\x12\x1b\n" +
-	"\ttree_size\x18\x03 \x01(\x04R\btreeSize\"*\n" +
+	"\ttree_size\x18\x03 \x01(\x04R\btreeSize\"H\n" +
 	"\x14GetCheckpointRequest\x12\x12\n" +
-	"\x04size\x18\x01 \x01(\x04R\x04size\"\xa7\x01\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1c\n" +
+	"\twitnessed\x18\x02 \x01(\bR\twitnessed\"\xe8\x01\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
@@ -3904,7 +4108,21 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12.\n" +
 	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04vkey\x18\x04 \x01(\tR\x04vkey\x12\x16\n" +
-	"\x06policy\x18\x05 \x01(\tR\x06policy\"J\n" +
+	"\x06policy\x18\x05 \x01(\tR\x06policy\x12?\n" +
+	"\fcosignatures\x18\x06 \x03(\v2\x1b.daybook.api.v1.CosignatureR\fcosignatures\"i\n" +
+	"\vCosignature\x12\x18\n" +
+	"\awitness\x18\x01 \x01(\tR\awitness\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12.\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"[\n" +
+	"\x14WaitWitnessedRequest\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12-\n" +
+	"\x04wait\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04wait\"\x8c\x01\n" +
+	"\x15WaitWitnessedResponse\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\fR\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x04R\x04size\x12?\n" +
+	"\fcosignatures\x18\x03 \x03(\v2\x1b.daybook.api.v1.CosignatureR\fcosignatures\"J\n" +
 	"\x1aGetConsistencyProofRequest\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x16\n" +
 	"\x06second\x18\x02 \x01(\x04R\x06second\"S\n" +
@@ -4086,14 +4304,15 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fRUN_STATUS_OPEN\x10\x01\x12\x14\n" +
 	"\x10RUN_STATUS_ENDED\x10\x02\x12\x15\n" +
-	"\x11RUN_STATUS_SILENT\x10\x032\xf2\r\n" +
+	"\x11RUN_STATUS_SILENT\x10\x032\xfb\x0e\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
 	"\vListEntries\x12\".daybook.api.v1.ListEntriesRequest\x1a#.daybook.api.v1.ListEntriesResponse\"\x16\x82\xd3\xe4\x93\x02\r\x12\v/v1/entries\x90\x02\x01\x12r\n" +
 	"\n" +
 	"ListValues\x12!.daybook.api.v1.ListValuesRequest\x1a\".daybook.api.v1.ListValuesResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/values/{field}\x90\x02\x01\x12w\n" +
-	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x8a\x01\n" +
+	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x86\x01\n" +
+	"\rWaitWitnessed\x12$.daybook.api.v1.WaitWitnessedRequest\x1a%.daybook.api.v1.WaitWitnessedResponse\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/entries/{index}/witnessed\x90\x02\x01\x12\x8a\x01\n" +
 	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12o\n" +
 	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01\x12\x84\x01\n" +
 	"\x0fGetReceiptBatch\x12&.daybook.api.v1.GetReceiptBatchRequest\x1a'.daybook.api.v1.GetReceiptBatchResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/receipts:batch\x90\x02\x01\x12j\n" +
@@ -4124,7 +4343,7 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 }
 
 var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(CloseTableKind)(0),                 // 0: daybook.api.v1.CloseTableKind
 	(RunStatus)(0),                      // 1: daybook.api.v1.RunStatus
@@ -4139,186 +4358,195 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*ListValuesResponse)(nil),          // 10: daybook.api.v1.ListValuesResponse
 	(*GetCheckpointRequest)(nil),        // 11: daybook.api.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),       // 12: daybook.api.v1.GetCheckpointResponse
-	(*GetConsistencyProofRequest)(nil),  // 13: daybook.api.v1.GetConsistencyProofRequest
-	(*GetConsistencyProofResponse)(nil), // 14: daybook.api.v1.GetConsistencyProofResponse
-	(*GetReceiptsRequest)(nil),          // 15: daybook.api.v1.GetReceiptsRequest
-	(*GetReceiptsResponse)(nil),         // 16: daybook.api.v1.GetReceiptsResponse
-	(*ReceiptFile)(nil),                 // 17: daybook.api.v1.ReceiptFile
-	(*IndexRange)(nil),                  // 18: daybook.api.v1.IndexRange
-	(*GetReceiptBatchRequest)(nil),      // 19: daybook.api.v1.GetReceiptBatchRequest
-	(*GetReceiptBatchResponse)(nil),     // 20: daybook.api.v1.GetReceiptBatchResponse
-	(*ProvenRange)(nil),                 // 21: daybook.api.v1.ProvenRange
-	(*ListClosesRequest)(nil),           // 22: daybook.api.v1.ListClosesRequest
-	(*ListClosesResponse)(nil),          // 23: daybook.api.v1.ListClosesResponse
-	(*CloseView)(nil),                   // 24: daybook.api.v1.CloseView
-	(*GetCloseRequest)(nil),             // 25: daybook.api.v1.GetCloseRequest
-	(*GetCloseResponse)(nil),            // 26: daybook.api.v1.GetCloseResponse
-	(*ListCloseRowsRequest)(nil),        // 27: daybook.api.v1.ListCloseRowsRequest
-	(*ListCloseRowsResponse)(nil),       // 28: daybook.api.v1.ListCloseRowsResponse
-	(*CloseRow)(nil),                    // 29: daybook.api.v1.CloseRow
-	(*StreamName)(nil),                  // 30: daybook.api.v1.StreamName
-	(*RunName)(nil),                     // 31: daybook.api.v1.RunName
-	(*GetCloseRowRequest)(nil),          // 32: daybook.api.v1.GetCloseRowRequest
-	(*GetCloseRowResponse)(nil),         // 33: daybook.api.v1.GetCloseRowResponse
-	(*CountPairRequest)(nil),            // 34: daybook.api.v1.CountPairRequest
-	(*CountPairResponse)(nil),           // 35: daybook.api.v1.CountPairResponse
-	(*PairDay)(nil),                     // 36: daybook.api.v1.PairDay
-	(*PairStream)(nil),                  // 37: daybook.api.v1.PairStream
-	(*ListRunsRequest)(nil),             // 38: daybook.api.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),            // 39: daybook.api.v1.ListRunsResponse
-	(*GetRunRequest)(nil),               // 40: daybook.api.v1.GetRunRequest
-	(*GetRunResponse)(nil),              // 41: daybook.api.v1.GetRunResponse
-	(*RunView)(nil),                     // 42: daybook.api.v1.RunView
-	(*RunStatement)(nil),                // 43: daybook.api.v1.RunStatement
-	(*v1.BatchHead)(nil),                // 44: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 45: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 46: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 47: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 48: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 49: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 50: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 51: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 52: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 53: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 54: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 55: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 56: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 57: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 58: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 59: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 60: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 61: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 62: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 63: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 64: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 65: daybook.v1.Part
-	(*Judgement)(nil),                   // 66: daybook.api.v1.Judgement
-	(v1.Kind)(0),                        // 67: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 68: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 69: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 70: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 71: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 72: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 73: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 74: daybook.v1.AlertType
-	(v1.Tier)(0),                        // 75: daybook.v1.Tier
-	(v1.Side)(0),                        // 76: daybook.v1.Side
-	(v1.Provenance)(0),                  // 77: daybook.v1.Provenance
-	(*v1.Import)(nil),                   // 78: daybook.v1.Import
+	(*Cosignature)(nil),                 // 13: daybook.api.v1.Cosignature
+	(*WaitWitnessedRequest)(nil),        // 14: daybook.api.v1.WaitWitnessedRequest
+	(*WaitWitnessedResponse)(nil),       // 15: daybook.api.v1.WaitWitnessedResponse
+	(*GetConsistencyProofRequest)(nil),  // 16: daybook.api.v1.GetConsistencyProofRequest
+	(*GetConsistencyProofResponse)(nil), // 17: daybook.api.v1.GetConsistencyProofResponse
+	(*GetReceiptsRequest)(nil),          // 18: daybook.api.v1.GetReceiptsRequest
+	(*GetReceiptsResponse)(nil),         // 19: daybook.api.v1.GetReceiptsResponse
+	(*ReceiptFile)(nil),                 // 20: daybook.api.v1.ReceiptFile
+	(*IndexRange)(nil),                  // 21: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 22: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 23: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 24: daybook.api.v1.ProvenRange
+	(*ListClosesRequest)(nil),           // 25: daybook.api.v1.ListClosesRequest
+	(*ListClosesResponse)(nil),          // 26: daybook.api.v1.ListClosesResponse
+	(*CloseView)(nil),                   // 27: daybook.api.v1.CloseView
+	(*GetCloseRequest)(nil),             // 28: daybook.api.v1.GetCloseRequest
+	(*GetCloseResponse)(nil),            // 29: daybook.api.v1.GetCloseResponse
+	(*ListCloseRowsRequest)(nil),        // 30: daybook.api.v1.ListCloseRowsRequest
+	(*ListCloseRowsResponse)(nil),       // 31: daybook.api.v1.ListCloseRowsResponse
+	(*CloseRow)(nil),                    // 32: daybook.api.v1.CloseRow
+	(*StreamName)(nil),                  // 33: daybook.api.v1.StreamName
+	(*RunName)(nil),                     // 34: daybook.api.v1.RunName
+	(*GetCloseRowRequest)(nil),          // 35: daybook.api.v1.GetCloseRowRequest
+	(*GetCloseRowResponse)(nil),         // 36: daybook.api.v1.GetCloseRowResponse
+	(*CountPairRequest)(nil),            // 37: daybook.api.v1.CountPairRequest
+	(*CountPairResponse)(nil),           // 38: daybook.api.v1.CountPairResponse
+	(*PairDay)(nil),                     // 39: daybook.api.v1.PairDay
+	(*PairStream)(nil),                  // 40: daybook.api.v1.PairStream
+	(*ListRunsRequest)(nil),             // 41: daybook.api.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),            // 42: daybook.api.v1.ListRunsResponse
+	(*GetRunRequest)(nil),               // 43: daybook.api.v1.GetRunRequest
+	(*GetRunResponse)(nil),              // 44: daybook.api.v1.GetRunResponse
+	(*RunView)(nil),                     // 45: daybook.api.v1.RunView
+	(*RunStatement)(nil),                // 46: daybook.api.v1.RunStatement
+	(*v1.BatchHead)(nil),                // 47: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 48: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 49: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 50: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 51: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 52: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 53: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 54: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 55: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 56: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 57: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 58: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 59: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 60: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 61: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 62: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 63: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 64: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 65: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 66: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 67: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 68: daybook.v1.Part
+	(*Judgement)(nil),                   // 69: daybook.api.v1.Judgement
+	(v1.Kind)(0),                        // 70: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 71: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 72: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 73: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 74: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 75: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 76: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 77: daybook.v1.AlertType
+	(v1.Tier)(0),                        // 78: daybook.v1.Tier
 	(*durationpb.Duration)(nil),         // 79: google.protobuf.Duration
+	(v1.Side)(0),                        // 80: daybook.v1.Side
+	(v1.Provenance)(0),                  // 81: daybook.v1.Provenance
+	(*v1.Import)(nil),                   // 82: daybook.v1.Import
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	44, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	45, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	46, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	47, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	48, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	49, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	50, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	51, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	52, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	53, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	54, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	55, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	56, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	57, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	58, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	59, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	60, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	61, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	62, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	63, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	64, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	65, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	66, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
+	47, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	48, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	49, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	50, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	51, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	52, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	53, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	54, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	55, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	56, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	57, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	58, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	59, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	60, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	61, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	62, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	63, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	64, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	65, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	66, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	67, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	68, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	69, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
 	2,  // 23: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
 	4,  // 24: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	67, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	68, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	68, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	68, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	68, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	69, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	70, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	71, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	72, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	73, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	74, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	75, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
-	75, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
+	70, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	71, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	71, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	71, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	71, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	72, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	73, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	74, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	75, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	76, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	77, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	78, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
+	78, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
 	2,  // 38: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	68, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	17, // 40: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	18, // 41: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	21, // 42: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	24, // 43: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
-	58, // 44: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
-	4,  // 45: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 46: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
-	29, // 47: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
-	30, // 48: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
-	31, // 49: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
-	67, // 50: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
-	76, // 51: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
-	30, // 52: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
-	31, // 53: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
-	4,  // 54: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 55: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
-	29, // 56: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
-	29, // 57: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
-	29, // 58: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
-	68, // 59: daybook.api.v1.CountPairRequest.logged_from:type_name -> google.protobuf.Timestamp
-	68, // 60: daybook.api.v1.CountPairRequest.logged_until:type_name -> google.protobuf.Timestamp
-	36, // 61: daybook.api.v1.CountPairResponse.days:type_name -> daybook.api.v1.PairDay
-	68, // 62: daybook.api.v1.PairDay.period_start:type_name -> google.protobuf.Timestamp
-	68, // 63: daybook.api.v1.PairDay.period_end:type_name -> google.protobuf.Timestamp
-	37, // 64: daybook.api.v1.PairDay.streams:type_name -> daybook.api.v1.PairStream
-	76, // 65: daybook.api.v1.PairStream.side:type_name -> daybook.v1.Side
-	1,  // 66: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
-	42, // 67: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
-	42, // 68: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
-	77, // 69: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
-	78, // 70: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
-	68, // 71: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
-	68, // 72: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
-	43, // 73: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
-	43, // 74: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
-	79, // 75: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
-	3,  // 76: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	5,  // 77: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	7,  // 78: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	9,  // 79: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	11, // 80: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	13, // 81: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	15, // 82: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	19, // 83: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	22, // 84: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
-	25, // 85: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
-	27, // 86: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
-	32, // 87: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
-	34, // 88: daybook.api.v1.QueryService.CountPair:input_type -> daybook.api.v1.CountPairRequest
-	38, // 89: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
-	40, // 90: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
-	4,  // 91: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	6,  // 92: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	8,  // 93: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	10, // 94: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	12, // 95: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	14, // 96: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	16, // 97: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	20, // 98: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	23, // 99: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
-	26, // 100: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
-	28, // 101: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
-	33, // 102: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
-	35, // 103: daybook.api.v1.QueryService.CountPair:output_type -> daybook.api.v1.CountPairResponse
-	39, // 104: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
-	41, // 105: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
-	91, // [91:106] is the sub-list for method output_type
-	76, // [76:91] is the sub-list for method input_type
-	76, // [76:76] is the sub-list for extension type_name
-	76, // [76:76] is the sub-list for extension extendee
-	0,  // [0:76] is the sub-list for field type_name
+	71, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	13, // 40: daybook.api.v1.GetCheckpointResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
+	71, // 41: daybook.api.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
+	79, // 42: daybook.api.v1.WaitWitnessedRequest.wait:type_name -> google.protobuf.Duration
+	13, // 43: daybook.api.v1.WaitWitnessedResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
+	20, // 44: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	21, // 45: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	24, // 46: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	27, // 47: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
+	61, // 48: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	4,  // 49: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 50: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
+	32, // 51: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
+	33, // 52: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
+	34, // 53: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
+	70, // 54: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	80, // 55: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	33, // 56: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
+	34, // 57: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
+	4,  // 58: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
+	0,  // 59: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
+	32, // 60: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
+	32, // 61: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
+	32, // 62: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
+	71, // 63: daybook.api.v1.CountPairRequest.logged_from:type_name -> google.protobuf.Timestamp
+	71, // 64: daybook.api.v1.CountPairRequest.logged_until:type_name -> google.protobuf.Timestamp
+	39, // 65: daybook.api.v1.CountPairResponse.days:type_name -> daybook.api.v1.PairDay
+	71, // 66: daybook.api.v1.PairDay.period_start:type_name -> google.protobuf.Timestamp
+	71, // 67: daybook.api.v1.PairDay.period_end:type_name -> google.protobuf.Timestamp
+	40, // 68: daybook.api.v1.PairDay.streams:type_name -> daybook.api.v1.PairStream
+	80, // 69: daybook.api.v1.PairStream.side:type_name -> daybook.v1.Side
+	1,  // 70: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
+	45, // 71: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
+	45, // 72: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
+	81, // 73: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
+	82, // 74: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
+	71, // 75: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
+	71, // 76: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
+	46, // 77: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
+	46, // 78: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
+	79, // 79: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
+	3,  // 80: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	5,  // 81: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	7,  // 82: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	9,  // 83: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	11, // 84: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	14, // 85: daybook.api.v1.QueryService.WaitWitnessed:input_type -> daybook.api.v1.WaitWitnessedRequest
+	16, // 86: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	18, // 87: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	22, // 88: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	25, // 89: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	28, // 90: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	30, // 91: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	35, // 92: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	37, // 93: daybook.api.v1.QueryService.CountPair:input_type -> daybook.api.v1.CountPairRequest
+	41, // 94: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
+	43, // 95: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
+	4,  // 96: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	6,  // 97: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	8,  // 98: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	10, // 99: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	12, // 100: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	15, // 101: daybook.api.v1.QueryService.WaitWitnessed:output_type -> daybook.api.v1.WaitWitnessedResponse
+	17, // 102: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	19, // 103: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	23, // 104: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	26, // 105: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	29, // 106: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	31, // 107: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	36, // 108: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	38, // 109: daybook.api.v1.QueryService.CountPair:output_type -> daybook.api.v1.CountPairResponse
+	42, // 110: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
+	44, // 111: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
+	96, // [96:112] is the sub-list for method output_type
+	80, // [80:96] is the sub-list for method input_type
+	80, // [80:80] is the sub-list for extension type_name
+	80, // [80:80] is the sub-list for extension extendee
+	0,  // [0:80] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -4355,7 +4583,7 @@ func file_daybook_api_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,7 @@ const (
 	QueryService_ListEntries_FullMethodName         = "/daybook.api.v1.QueryService/ListEntries"
 	QueryService_ListValues_FullMethodName          = "/daybook.api.v1.QueryService/ListValues"
 	QueryService_GetCheckpoint_FullMethodName       = "/daybook.api.v1.QueryService/GetCheckpoint"
+	QueryService_WaitWitnessed_FullMethodName       = "/daybook.api.v1.QueryService/WaitWitnessed"
 	QueryService_GetConsistencyProof_FullMethodName = "/daybook.api.v1.QueryService/GetConsistencyProof"
 	QueryService_GetReceipts_FullMethodName         = "/daybook.api.v1.QueryService/GetReceipts"
 	QueryService_GetReceiptBatch_FullMethodName     = "/daybook.api.v1.QueryService/GetReceiptBatch"
@@ -53,6 +54,10 @@ type QueryServiceClient interface {
 	ListValues(ctx context.Context, in *ListValuesRequest, opts ...grpc.CallOption) (*ListValuesResponse, error)
 	// Returns the newest checkpoint, or that of any past size.
 	GetCheckpoint(ctx context.Context, in *GetCheckpointRequest, opts ...grpc.CallOption) (*GetCheckpointResponse, error)
+	// Waits until the quorum of witnesses has cosigned a checkpoint that covers an
+	// entry, and returns the newest such one. UNAVAILABLE with the reason
+	// NOT_WITNESSED: not yet, ask again.
+	WaitWitnessed(ctx context.Context, in *WaitWitnessedRequest, opts ...grpc.CallOption) (*WaitWitnessedResponse, error)
 	// Returns the consistency proof between two sizes.
 	GetConsistencyProof(ctx context.Context, in *GetConsistencyProofRequest, opts ...grpc.CallOption) (*GetConsistencyProofResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
@@ -131,6 +136,16 @@ func (c *queryServiceClient) GetCheckpoint(ctx context.Context, in *GetCheckpoin
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetCheckpointResponse)
 	err := c.cc.Invoke(ctx, QueryService_GetCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) WaitWitnessed(ctx context.Context, in *WaitWitnessedRequest, opts ...grpc.CallOption) (*WaitWitnessedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WaitWitnessedResponse)
+	err := c.cc.Invoke(ctx, QueryService_WaitWitnessed_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +269,10 @@ type QueryServiceServer interface {
 	ListValues(context.Context, *ListValuesRequest) (*ListValuesResponse, error)
 	// Returns the newest checkpoint, or that of any past size.
 	GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error)
+	// Waits until the quorum of witnesses has cosigned a checkpoint that covers an
+	// entry, and returns the newest such one. UNAVAILABLE with the reason
+	// NOT_WITNESSED: not yet, ask again.
+	WaitWitnessed(context.Context, *WaitWitnessedRequest) (*WaitWitnessedResponse, error)
 	// Returns the consistency proof between two sizes.
 	GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
@@ -302,6 +321,9 @@ func (UnimplementedQueryServiceServer) ListValues(context.Context, *ListValuesRe
 }
 func (UnimplementedQueryServiceServer) GetCheckpoint(context.Context, *GetCheckpointRequest) (*GetCheckpointResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCheckpoint not implemented")
+}
+func (UnimplementedQueryServiceServer) WaitWitnessed(context.Context, *WaitWitnessedRequest) (*WaitWitnessedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WaitWitnessed not implemented")
 }
 func (UnimplementedQueryServiceServer) GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConsistencyProof not implemented")
@@ -440,6 +462,24 @@ func _QueryService_GetCheckpoint_Handler(srv interface{}, ctx context.Context, d
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QueryServiceServer).GetCheckpoint(ctx, req.(*GetCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_WaitWitnessed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WaitWitnessedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).WaitWitnessed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_WaitWitnessed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).WaitWitnessed(ctx, req.(*WaitWitnessedRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -650,6 +690,10 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCheckpoint",
 			Handler:    _QueryService_GetCheckpoint_Handler,
+		},
+		{
+			MethodName: "WaitWitnessed",
+			Handler:    _QueryService_WaitWitnessed_Handler,
 		},
 		{
 			MethodName: "GetConsistencyProof",
