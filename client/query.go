@@ -224,6 +224,27 @@ func (c *Client) Checkpoint(ctx context.Context, size uint64) (*Checkpoint, erro
 	return &Checkpoint{Checkpoint: s.Checkpoint, Note: bytes.Clone(s.note), Time: a.Time.AsTime()}, nil
 }
 
+// Witnessed returns the newest checkpoint that the quorum of the log's own policy
+// cosigned; see WaitWitnessed.
+func (c *Client) Witnessed(ctx context.Context) (*Checkpoint, error) {
+	_, policy, err := c.Policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.queries().GetCheckpoint(ctx, &apiv1.GetCheckpointRequest{Witnessed: true})
+	if err != nil {
+		return nil, queryError("getting the witnessed checkpoint", err)
+	}
+	s, err := c.memory.check(a.Checkpoint)
+	if err == nil {
+		_, err = policy.Open(a.Checkpoint)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the witnessed checkpoint does not hold: %w", err)
+	}
+	return &Checkpoint{Checkpoint: s.Checkpoint, Note: bytes.Clone(s.note), Time: a.Time.AsTime()}, nil
+}
+
 // Runs calls visit with the runs that match, newest first, page by page, until
 // visit says false or limit runs were seen (0: no limit). What they say is the
 // server's word; the entries that they name can be fetched with proofs.

@@ -46,11 +46,26 @@ const maxRanges = 1000
 // with each part as it comes: in ascending order, what is named twice once, all at
 // the newest size when it began. An error of visit ends it.
 func (c *Client) ReceiptRanges(ctx context.Context, ranges []Range, visit func(*RangeReceipt) error) error {
+	return c.receiptRanges(ctx, ranges, nil, visit)
+}
+
+// ReceiptRangesAt is ReceiptRanges at a checkpoint, whose note the receipts carry:
+// with the cosignatures that it has.
+func (c *Client) ReceiptRangesAt(ctx context.Context, ranges []Range, at *Checkpoint, visit func(*RangeReceipt) error) error {
+	return c.receiptRanges(ctx, ranges, at, visit)
+}
+
+// receiptRanges fetches ranges at a checkpoint; nil: the newest.
+func (c *Client) receiptRanges(ctx context.Context, ranges []Range, at *Checkpoint, visit func(*RangeReceipt) error) error {
 	todo, err := mergeRanges(ranges)
 	if err != nil {
 		return err
 	}
-	for size := uint64(0); len(todo) > 0; {
+	size := uint64(0)
+	if at != nil {
+		size = at.Size
+	}
+	for len(todo) > 0 {
 		request := &apiv1.GetReceiptBatchRequest{TreeSize: size}
 		for _, r := range todo[:min(len(todo), maxRanges)] {
 			request.Ranges = append(request.Ranges, &apiv1.IndexRange{FirstIndex: r.Lo, Count: r.Hi - r.Lo})
@@ -64,6 +79,9 @@ func (c *Client) ReceiptRanges(ctx context.Context, ranges []Range, visit func(*
 			return fmt.Errorf("getting receipts: %w", err)
 		}
 		for _, p := range parts {
+			if err := p.take(at); err != nil {
+				return fmt.Errorf("getting receipts: %w", err)
+			}
 			if err := visit(p); err != nil {
 				return err
 			}
@@ -72,6 +90,20 @@ func (c *Client) ReceiptRanges(ctx context.Context, ranges []Range, visit func(*
 		todo = rest(todo, parts)
 	}
 	return c.proveNow(ctx)
+}
+
+// take puts a checkpoint in the place of that of the answer, which is of the same
+// tree; nil: none.
+func (r *RangeReceipt) take(at *Checkpoint) error {
+	if at == nil {
+		return nil
+	}
+	answered, err := verify.OpenUnverified(r.Checkpoint) // its signature was checked
+	if err != nil || answered != at.Checkpoint {
+		return fmt.Errorf("asked at size %d with root %x, was answered at size %d with root %x", at.Size, at.Root, answered.Size, answered.Root)
+	}
+	r.Checkpoint = at.Note
+	return nil
 }
 
 // mergeRanges sorts ranges and joins those that meet or overlap.

@@ -7,33 +7,50 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/daybook-ledger/daybook/client"
-	"github.com/daybook-ledger/daybook/verify"
 )
 
 func newCheckpointCommand() *cobra.Command {
 	var conn connection
-	var vkey, policy, asJSON bool
+	var vkey, policy, witnessed, asJSON bool
 	var size uint64
 	cmd := &cobra.Command{
 		Use:   "checkpoint",
 		Short: "Print the newest checkpoint, the log's key, or a policy",
+		Long: `checkpoint prints the log's newest checkpoint, a signed note, or with --witnessed the
+newest one that the quorum of the log's witnesses cosigned.
+
+--policy prints what an auditor's program needs to trust: the log's key, and its
+witnesses with their quorum where the log has any. Compare them with what the
+witnesses themselves publish: which ones to believe is the auditor's choice.`,
 		Example: `  daybook checkpoint
   daybook checkpoint --size 1000
+  daybook checkpoint --witnessed
   daybook checkpoint --policy > policy.txt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if vkey && policy {
 				return usagef("--vkey and --policy exclude each other")
 			}
-			if vkey || policy {
-				return printKey(cmd, &conn, policy)
+			if witnessed && (size != 0 || vkey || policy) {
+				return usagef("--witnessed stands alone")
+			}
+			if vkey {
+				return printKey(cmd, &conn)
 			}
 			c, err := conn.dial(cmd, nil)
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			cp, err := c.Checkpoint(cmd.Context(), size)
+			if policy {
+				return printPolicy(cmd, c)
+			}
+			var cp *client.Checkpoint
+			if witnessed {
+				cp, err = c.Witnessed(cmd.Context())
+			} else {
+				cp, err = c.Checkpoint(cmd.Context(), size)
+			}
 			if err != nil {
 				return err
 			}
@@ -47,21 +64,28 @@ func newCheckpointCommand() *cobra.Command {
 	}
 	conn.flags(cmd)
 	cmd.Flags().BoolVar(&vkey, "vkey", false, "print the log's verifier key")
-	cmd.Flags().BoolVar(&policy, "policy", false, "print a policy (c2sp tlog-policy) that accepts this log")
+	cmd.Flags().BoolVar(&policy, "policy", false, "print a policy (c2sp tlog-policy) that accepts this log, with its witnesses")
+	cmd.Flags().BoolVar(&witnessed, "witnessed", false, "the newest checkpoint that the quorum of witnesses cosigned")
 	cmd.Flags().Uint64Var(&size, "size", 0, "the checkpoint of this past size, any up to the newest")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
 // printKey prints what the profile says; it asks no server.
-func printKey(cmd *cobra.Command, conn *connection, policy bool) error {
+func printKey(cmd *cobra.Command, conn *connection) error {
 	p, err := client.LoadProfile(conn.profile)
 	if err != nil {
 		return err
 	}
-	text := p.VKey + "\n"
-	if policy {
-		text = verify.FormatPolicy(p.VKey)
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), p.VKey)
+	return err
+}
+
+// printPolicy prints the log's policy, which trusts the profile's key.
+func printPolicy(cmd *cobra.Command, c *client.Client) error {
+	text, _, err := c.Policy(cmd.Context())
+	if err != nil {
+		return err
 	}
 	_, err = fmt.Fprint(cmd.OutOrStdout(), text)
 	return err

@@ -14,6 +14,7 @@ func newReceiptCommand() *cobra.Command {
 	var conn connection
 	var eventID, dir string
 	var asJSON bool
+	var w witnessed
 	cmd := &cobra.Command{
 		Use:   "receipt {INDEX | FIRST-LAST}... | --event-id ID",
 		Short: "Write receipts that anybody can verify offline",
@@ -23,10 +24,15 @@ them with the log's policy alone: daybook-verify receipt --policy FILE ...
 
 FIRST-LAST are the entries from FIRST to LAST, both included. Many entries cost
 the log little: it proves each range once, and the single receipts are cut from
-that here.`,
+that here.
+
+With --witnessed it waits until the quorum of the log's witnesses has cosigned a
+checkpoint that covers them, and writes the receipts under that one. The log checks
+its own policy; --policy FILE has it checked against yours.`,
 		Example: `  daybook receipt 42 -o receipts
   daybook receipt 40-90 100 -o receipts
   daybook receipt --event-id 875240ac-e821-4fc6-a311-8c352a1d20f5
+  daybook receipt 42 --witnessed --timeout 2m
   daybook checkpoint --policy > policy.txt
   daybook-verify receipts receipts --policy policy.txt`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,10 +60,15 @@ that here.`,
 					ranges = append(ranges, client.Range{Lo: e.Index, Hi: e.Index + 1})
 				}
 			}
-			return writeReceipts(cmd, c, ranges, dir, asJSON)
+			at, err := w.wait(cmd, c, ranges)
+			if err != nil {
+				return err
+			}
+			return writeReceipts(cmd, c, ranges, at, dir, asJSON)
 		},
 	}
 	conn.flags(cmd)
+	w.flags(cmd)
 	cmd.Flags().StringVar(&eventID, "event-id", "", "every entry with this event id")
 	cmd.Flags().StringVarP(&dir, "output", "o", ".", "`directory` to write into")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -78,9 +89,10 @@ func parseRange(arg string) (client.Range, error) {
 	return client.Range{Lo: lo, Hi: hi + 1}, err
 }
 
-func writeReceipts(cmd *cobra.Command, c *client.Client, ranges []client.Range, dir string, asJSON bool) error {
+// writeReceipts writes the receipts under a checkpoint; nil: the newest.
+func writeReceipts(cmd *cobra.Command, c *client.Client, ranges []client.Range, at *client.Checkpoint, dir string, asJSON bool) error {
 	var files []string
-	if err := c.ReceiptRanges(cmd.Context(), ranges, func(r *client.RangeReceipt) error {
+	if err := c.ReceiptRangesAt(cmd.Context(), ranges, at, func(r *client.RangeReceipt) error {
 		for i := range r.Entries {
 			proof, entry, err := r.Files(i)
 			if err != nil {

@@ -25,6 +25,7 @@ type configReport struct {
 	File     string            `json:"file"` // empty: there is none
 	Settings []config.Setting  `json:"settings"`
 	Exposure []config.Exposure `json:"exposure"`
+	Witness  []string          `json:"witnesses"` // who cosigns, in words
 	Faults   []string          `json:"faults"`
 }
 
@@ -111,6 +112,8 @@ func checkConfig(o serveOptions) (*configReport, error) {
 	if r.Exposure, err = c.Exposed(); err != nil && len(r.Faults) == 0 {
 		return nil, err
 	}
+	r.Witness, err = explainWitnesses(c, o.Dir)
+	r.fault(err)
 	r.OK = len(r.Faults) == 0
 	return r, nil
 }
@@ -184,6 +187,12 @@ func (r *configReport) print(out, errs io.Writer, asJSON bool) error {
 		for _, who := range e.Who {
 			fmt.Fprintf(out, "  %s\n", who)
 		}
+	}
+	if len(r.Witness) > 0 {
+		fmt.Fprint(out, "\nwitnesses\n")
+	}
+	for _, line := range r.Witness {
+		fmt.Fprintf(out, "  %s\n", line)
 	}
 	for _, f := range r.Faults {
 		fmt.Fprintf(errs, "daybookd: configuration: %s\n", f)

@@ -93,7 +93,12 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return err
 	}
 	metrics.Register(storeCollector{r.store, r.ballast})
+	policy, cosigners, err := readPolicy(c, vkey)
+	if err != nil {
+		return err
+	}
 	r.ledger, err = ledger.Open(ctx, ledger.Config{
+		Policy: cosigners, AwaitWitnesses: true,
 		Store: r.store, Signer: signer, VKey: vkey,
 		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
 		Vault:       vault.Open(o.Dir.SealKeys()),
@@ -105,12 +110,16 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return fmt.Errorf("opening the log: %w", err)
 	}
 	r.Origin, r.VKey = r.ledger.Origin(), vkey
+	witnesses, err := r.openWitnesses(c, policy)
+	if err != nil {
+		return err
+	}
 	tokens, err := openTokens(c)
 	if err != nil {
 		return err
 	}
 	r.server, err = server.Listen(server.Options{
-		Tokens: tokens, Record: r.ledger.Record,
+		Tokens: tokens, Record: r.ledger.Record, Witnesses: witnesses,
 		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Trusts: ids.trusted.listeners, Certificates: ids.listeners,
 		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})

@@ -44,6 +44,7 @@ type logStatus struct {
 	Overdue     uint64 `json:"closes_overdue"`
 
 	Verification *verificationStatus `json:"verification,omitempty"` // of a running log only
+	Witnesses    *witnessesStatus    `json:"witnesses,omitempty"`    // of a running log that has any
 	NotReady     string              `json:"not_ready"`              // why it takes no appends now; empty: it does, or is stopped
 	diskStatus
 }
@@ -127,8 +128,8 @@ func askStatus(ctx context.Context, dir datadir.Dir) (logStatus, error) {
 		Size: r.GetSize(), HeadTime: formatTime(r.GetHeadTime().AsTime()), Origin: r.GetOrigin(), Root: hex.EncodeToString(r.GetRoot()),
 		Term: r.GetTerm(), DiskBytes: r.GetDiskBytes(), Demo: isDemo([]byte(r.GetOrigin())), Running: true, Shut: r.GetShut(),
 		FollowerLag: r.GetFollowerLag(), QueueBytes: r.GetQueueBytes(), Streams: r.GetStreams(), Runs: r.GetRuns(), Version: r.GetVersion(),
-		Verification: verificationOf(r.GetVerification()),
-		NotReady:     r.GetNotReady(), diskStatus: runningDisk(r.GetDisk()),
+		Verification: verificationOf(r.GetVerification()), Witnesses: witnessesOf(r.GetWitnesses()),
+		NotReady: r.GetNotReady(), diskStatus: runningDisk(r.GetDisk()),
 	}, nil
 }
 
@@ -163,6 +164,9 @@ func (s logStatus) print(w io.Writer) error {
 	}
 	if err == nil && s.Overdue > 0 {
 		_, err = fmt.Fprintf(w, "OVERDUE     %d closes of days that ended\n", s.Overdue)
+	}
+	if err == nil && s.Witnesses != nil {
+		err = s.Witnesses.print(w)
 	}
 	if err == nil && s.Verification != nil {
 		err = s.Verification.print(w)

@@ -77,6 +77,7 @@ func (c *Config) Complete(domain string) error {
 		period := VerificationPeriod
 		c.Verification.Period = &period
 	}
+	c.completeWitnesses()
 	return errors.Join(c.check(), c.checkLoopback(), c.checkDistinct(), errors.Join(c.checkBrowsed()...))
 }
 

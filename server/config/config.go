@@ -51,6 +51,11 @@
 //	drift:                        # `daybook drift --append`, on a schedule of its own
 //	  every: 24h                  # an alert where no scan came; default 0s: none is expected
 //	  grace: 3h                   # a scan still counts so much later; default an eighth
+//	witnesses: witnesses.policy   # who cosigns checkpoints, and whose quorum: a c2sp
+//	                              # tlog-policy; default nobody
+//	witness_at_start: warn        # warn: appends wait for the quorum 10 s at most;
+//	                              # require: until it has answered
+//	witness_heartbeat: 1h         # an idle head is cosigned again after it
 //
 // trust, revoked and the listeners' trust are read again when the file changes; the rest at the next
 // start. Unknown keys are errors, and Parse reports every fault at once. Relative paths
@@ -106,6 +111,14 @@ type Config struct {
 	Verification Verification `yaml:"verification"`
 	// Drift says how often a drift scan is expected.
 	Drift Drift `yaml:"drift,omitempty"`
+	// Witnesses is the file of a c2sp tlog-policy: the witnesses that are asked to
+	// cosign checkpoints, their URLs and their quorum. Empty: nobody is.
+	Witnesses string `yaml:"witnesses,omitempty"`
+	// WitnessAtStart is warn or require; default warn where there are witnesses.
+	WitnessAtStart string `yaml:"witness_at_start,omitempty"`
+	// WitnessHeartbeat is after what time an idle head is cosigned again, 1m to
+	// 8784h; 0: 1h.
+	WitnessHeartbeat time.Duration `yaml:"witness_heartbeat,omitempty"`
 }
 
 // Listen holds one address for each listener.
@@ -213,6 +226,9 @@ func (c *Config) resolve(dir string) {
 	if c.Anchor != "" && !filepath.IsAbs(c.Anchor) {
 		c.Anchor = filepath.Join(dir, c.Anchor)
 	}
+	if c.Witnesses != "" && !filepath.IsAbs(c.Witnesses) {
+		c.Witnesses = filepath.Join(dir, c.Witnesses)
+	}
 	c.People.resolve(dir)
 	c.Listeners.resolve(dir)
 	for domain, path := range c.Trust {
@@ -272,7 +288,7 @@ func (c *Config) check() error {
 	}
 	faults = append(faults, c.People.check()...)
 	faults = append(faults, c.Listeners.check()...)
-	return errors.Join(append(faults, c.Drift.check()...)...)
+	return errors.Join(append(append(faults, c.Drift.check()...), c.checkWitnesses()...)...)
 }
 
 func checkAddress(address string) error {

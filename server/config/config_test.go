@@ -81,6 +81,8 @@ log: {level: loud, format: xml}
 limits: {queue_bytes: 5, workers: -1}
 verification: {period: 5m}
 drift: {every: 5s, grace: -1s}
+witness_at_start: perhaps
+witness_heartbeat: 1s
 `
 	_, err := config.Parse([]byte(text), "/")
 	if err == nil {
@@ -89,10 +91,27 @@ drift: {every: 5s, grace: -1s}
 	for _, want := range []string{
 		"listen.ingest", "listen.query", "unknown key qery_http", "unknown key colour", "hosts",
 		"access.admin", "trust.desk.example", "log.level", "log.format", "limits.queue_bytes", "limits.workers",
-		"verification.period", "drift.every", "drift.grace",
+		"verification.period", "drift.every", "drift.grace", "witness_at_start: \"perhaps\"", "witness_heartbeat: 1s", "name the witnesses",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %s:\n%v", want, err)
+		}
+	}
+}
+
+func TestWitnesses(t *testing.T) {
+	for text, want := range map[string][3]string{
+		"":                     {"", "", "0s"},
+		"witnesses: w.policy":  {"/etc/w.policy", "warn", "1h0m0s"},
+		"witnesses: /w.policy": {"/w.policy", "warn", "1h0m0s"},
+		"{witnesses: w, witness_at_start: require, witness_heartbeat: 24h}": {"/etc/w", "require", "24h0m0s"},
+	} {
+		c, err := config.Load([]byte(text), "/etc", config.Flags{}, "example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]string{c.Witnesses, c.WitnessAtStart, c.WitnessHeartbeat.String()}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
 }
