@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -22,122 +19,23 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/witness"
+	"github.com/daybook-ledger/daybook/server/witness/witnesstest"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// An outsider is a witness after c2sp.org/tlog-witness, with ways to misbehave.
-type outsider struct {
-	t    *testing.T
-	key  ledgertest.Witness
-	http *httptest.Server
+// A misbehaviour is made for the witness that misbehaves.
+type misbehaviour = func(o *witnesstest.Witness) witnesstest.Misbehaviour
 
-	mu       sync.Mutex
-	size     uint64                                        // cosigned last; guarded by mu
-	root     verify.Hash                                   // guarded by mu
-	olds     []uint64                                      // of its requests; guarded by mu
-	stamp    uint64                                        // of its last cosignature; guarded by mu
-	instead  func(w http.ResponseWriter, note []byte) bool // answers in its place; guarded by mu
-	shown    []byte                                        // what it shows to everybody; guarded by mu
-	accepted map[string]bool                               // remote addresses; guarded by mu
-}
-
-func newOutsider(t *testing.T, name string, typ byte) *outsider {
-	o := &outsider{t: t, key: ledgertest.Witness{Name: name, Type: typ}, stamp: 100, accepted: map[string]bool{}}
-	o.http = httptest.NewServer(o)
-	t.Cleanup(o.http.Close)
-	return o
-}
-
-// set changes how it behaves.
-func (o *outsider) set(instead func(w http.ResponseWriter, note []byte) bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.instead = instead
-}
-
-func (o *outsider) requests() []uint64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return append([]uint64(nil), o.olds...)
-}
-
-// ServeHTTP implements http.Handler.
-func (o *outsider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 10<<10))
-	if err != nil {
-		return
-	}
-	o.mu.Lock()
-	if r.Method == http.MethodGet {
-		defer o.mu.Unlock()
-		sum := sha256.Sum256([]byte(ledgertest.Origin))
-		if r.URL.Path != "/"+hex.EncodeToString(sum[:])+"/checkpoint" || o.shown == nil {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write(o.shown)
-		return
-	}
-	o.accepted[r.RemoteAddr] = true
-	old, proof, note := o.parse(body)
-	o.olds = append(o.olds, old)
-	instead := o.instead
-	o.mu.Unlock()
-	if instead == nil || !instead(w, note) {
-		o.cosign(w, old, proof, note)
-	}
-}
-
-// parse reads a request of add-checkpoint strictly; what is wrong fails the test.
-func (o *outsider) parse(body []byte) (old uint64, proof []verify.Hash, note []byte) {
-	head, note, ok := bytes.Cut(body, []byte("\n\n"))
-	line, hashes, _ := strings.Cut(string(head)+"\n", "\n")
-	if _, err := fmt.Sscanf(line, "old %d", &old); err != nil || !ok {
-		o.t.Errorf("request %q: %v", body, err)
-	}
-	proof, err := verify.ParseHashes([]byte(hashes))
-	if err != nil {
-		o.t.Errorf("request %q: %v", body, err)
-	}
-	if len(body) > 10<<10 {
-		o.t.Errorf("request of %d bytes", len(body))
-	}
-	return old, proof, note
-}
-
-// cosign is what the specification asks for.
-func (o *outsider) cosign(w http.ResponseWriter, old uint64, proof []verify.Hash, note []byte) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	trusted, err := verify.ParsePolicy([]byte(verify.FormatPolicy(ledgertest.VKey)))
-	if err != nil {
-		o.t.Error(err)
-	}
-	c, err := trusted.OpenCheckpoint(note)
-	switch {
-	case err != nil:
-		http.Error(w, "who is that?", http.StatusForbidden)
-	case old > c.Size || old == 0 && len(proof) != 0:
-		http.Error(w, "that makes no sense", http.StatusBadRequest)
-	case old != o.size:
-		w.Header().Set("Content-Type", "text/x.tlog.size")
-		w.WriteHeader(http.StatusConflict)
-		fmt.Fprintf(w, "%d\n", o.size)
-	case o.size > 0 && verify.CheckConsistency(o.size, c.Size, o.root, c.Root, proof) != nil:
-		http.Error(w, "no prefix", http.StatusUnprocessableEntity)
-	default:
-		o.size, o.root = c.Size, c.Root
-		o.stamp++
-		fmt.Fprint(w, o.key.Line(note, o.stamp))
-	}
+func newOutsider(t *testing.T, name string, typ byte) *witnesstest.Witness {
+	return witnesstest.New(t, name, typ, ledgertest.VKey)
 }
 
 // policyOf asks for so many of the outsiders.
-func policyOf(t *testing.T, need int, outsiders ...*outsider) *witness.Policy {
+func policyOf(t *testing.T, need int, outsiders ...*witnesstest.Witness) *witness.Policy {
 	t.Helper()
 	text, members := "log "+ledgertest.VKey+"\n", ""
 	for i, o := range outsiders {
-		text += fmt.Sprintf("witness w%d %s %s\n", i, o.key.VKey(), o.http.URL)
+		text += fmt.Sprintf("witness w%d %s %s\n", i, o.Key.VKey(), o.URL())
 		members += fmt.Sprintf(" w%d", i)
 	}
 	p, err := witness.ReadPolicy([]byte(text+fmt.Sprintf("group g %d%s\nquorum g\n", need, members)), ledgertest.VKey)
@@ -245,22 +143,22 @@ func TestQuorum(t *testing.T) {
 		}
 	}
 	for _, st := range s.w.Status() {
-		if st.Size == 0 || st.Error != "" || st.Failures != 0 || st.Contradicts || st.Time.Unix() < 100 {
+		if st.Size == 0 || st.Error != "" || st.Failures != 0 || st.Contradicts || st.Time.Unix() < 1_800_000_000 {
 			t.Errorf("%+v", st)
 		}
 	}
-	for _, o := range []*outsider{a, b} {
-		if len(o.accepted) != 1 {
-			t.Errorf("%s: %d connections", o.key.Name, len(o.accepted))
+	for _, o := range []*witnesstest.Witness{a, b} {
+		if o.Peers() != 1 {
+			t.Errorf("%s: %d connections", o.Key.Name, o.Peers())
 		}
 	}
 	// The next life knows what they confirmed: no conflict.
-	n := len(a.requests())
+	n := len(a.Olds())
 	s.stop()
 	s = stage(t, s.policy, s.g, true, fast)
 	s.next = 1000
 	s.until("open", func() bool { return s.g.L.Shut() == "" })
-	if olds := a.requests(); olds[n] == 0 {
+	if olds := a.Olds(); olds[n] == 0 {
 		t.Errorf("a was asked from %d", olds[n])
 	}
 }
@@ -270,46 +168,46 @@ func TestQuorum(t *testing.T) {
 // wrong.
 func TestLies(t *testing.T) {
 	stranger := ledgertest.Witness{Name: "witness.test/stranger", Type: 4}
-	for name, instead := range map[string]func(o *outsider) func(w http.ResponseWriter, note []byte) bool{
-		"wrong key": func(*outsider) func(http.ResponseWriter, []byte) bool {
+	for name, instead := range map[string]func(o *witnesstest.Witness) witnesstest.Misbehaviour{
+		"wrong key": func(*witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool { fmt.Fprint(w, stranger.Line(note, 9)); return true }
 		},
-		"its name, another key": func(o *outsider) func(http.ResponseWriter, []byte) bool {
+		"its name, another key": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool {
-				fmt.Fprint(w, ledgertest.Witness{Name: o.key.Name, Type: 6}.Line(note, 9))
+				fmt.Fprint(w, ledgertest.Witness{Name: o.Key.Name, Type: 6}.Line(note, 9))
 				return true
 			}
 		},
-		"bad signature": func(o *outsider) func(http.ResponseWriter, []byte) bool {
+		"bad signature": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool {
-				line := []byte(o.key.Line(note, 9))
+				line := []byte(o.Key.Line(note, 9))
 				line[len(line)-20] ^= 1 // still base64
 				_, _ = w.Write(line)
 				return true
 			}
 		},
-		"another's bad signature": func(o *outsider) func(http.ResponseWriter, []byte) bool {
+		"another's bad signature": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool {
 				line := []byte(ledgertest.Witness{Name: "witness.test/good", Type: 6}.Line(note, 9))
 				line[len(line)-20] ^= 1
-				fmt.Fprintf(w, "%s%s", o.key.Line(note, 9), line)
+				fmt.Fprintf(w, "%s%s", o.Key.Line(note, 9), line)
 				return true
 			}
 		},
-		"another size": func(o *outsider) func(http.ResponseWriter, []byte) bool {
+		"another size": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, _ []byte) bool {
-				fmt.Fprint(w, o.key.Line(ledgertest.Checkpoint(7, verify.Hash{7}), 9))
+				fmt.Fprint(w, o.Key.Line(ledgertest.Checkpoint(7, verify.Hash{7}), 9))
 				return true
 			}
 		},
-		"no time": func(o *outsider) func(http.ResponseWriter, []byte) bool {
-			return func(w http.ResponseWriter, note []byte) bool { fmt.Fprint(w, o.key.Line(note, 0)); return true }
+		"no time": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
+			return func(w http.ResponseWriter, note []byte) bool { fmt.Fprint(w, o.Key.Line(note, 0)); return true }
 		},
 		"nothing":   answers(200, "", ""),
 		"garbage":   answers(200, "", "\x00\xff\n\n\n— "),
 		"a page":    answers(200, "text/html", "<html>please log in</html>\n"),
 		"huge body": answers(200, "", strings.Repeat("— witness.test/a AAAAAAAAAAAA\n", 10000)),
-		"endless": func(*outsider) func(http.ResponseWriter, []byte) bool {
+		"endless": func(*witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, _ []byte) bool {
 				for {
 					if _, err := w.Write(bytes.Repeat([]byte("x"), 4096)); err != nil {
@@ -318,7 +216,7 @@ func TestLies(t *testing.T) {
 				}
 			}
 		},
-		"huge header": func(*outsider) func(http.ResponseWriter, []byte) bool {
+		"huge header": func(*witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, _ []byte) bool {
 				w.Header().Set("X", strings.Repeat("x", 1<<20))
 				return true
@@ -337,14 +235,14 @@ func TestLies(t *testing.T) {
 		"size one each time":  answers(409, "text/x.tlog.size", "1\n"),
 		"conflict, no size":   answers(409, "text/plain", "another root\n"),
 		"no prefix":           answers(422, "text/plain", "no prefix\n"),
-		"hangs up": func(*outsider) func(http.ResponseWriter, []byte) bool {
+		"hangs up": func(*witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, _ []byte) bool { panic(http.ErrAbortHandler) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			bad, good := newOutsider(t, "witness.test/bad", 4), newOutsider(t, "witness.test/good", 6)
-			bad.set(instead(bad))
+			bad.Instead(instead(bad))
 			s := stage(t, policyOf(t, 1, bad, good), nil, true, fast)
 			s.until("open", func() bool { return s.g.L.Shut() == "" })
 			for range 3 {
@@ -362,7 +260,7 @@ func TestLies(t *testing.T) {
 			if s.g.L.Shut() != "" || len(s.g.Evidence) != 0 {
 				t.Errorf("a mere claim shut the log: %s", s.g.L.Shut())
 			}
-			bad.set(nil) // it comes to its senses
+			bad.Instead(nil) // it comes to its senses
 			last := s.append(1)
 			s.until("it cosigns", func() bool { return s.w.Status()[0].Size > last })
 			if st := s.w.Status()[0]; st.Error != "" || st.Contradicts {
@@ -372,34 +270,22 @@ func TestLies(t *testing.T) {
 	}
 }
 
-func answers(status int, typ, text string) func(*outsider) func(http.ResponseWriter, []byte) bool {
-	return func(*outsider) func(http.ResponseWriter, []byte) bool {
-		return func(w http.ResponseWriter, _ []byte) bool {
-			if typ != "" {
-				w.Header().Set("Content-Type", typ)
-			}
-			if status == 302 {
-				w.Header().Set("Location", "/elsewhere")
-			}
-			w.WriteHeader(status)
-			fmt.Fprint(w, text)
-			return true
-		}
-	}
+func answers(status int, typ, text string) misbehaviour {
+	return func(*witnesstest.Witness) witnesstest.Misbehaviour { return witnesstest.Answer(status, typ, text) }
 }
 
 // TestAppendsNeverWait: witnesses that hang, or are not there, hold up nothing.
 func TestAppendsNeverWait(t *testing.T) {
 	hangs, dead := newOutsider(t, "witness.test/hangs", 4), newOutsider(t, "witness.test/dead", 4)
 	release := make(chan struct{})
-	hangs.set(func(http.ResponseWriter, []byte) bool { <-release; return true })
-	dead.http.Close()
+	hangs.Instead(func(http.ResponseWriter, []byte) bool { <-release; return true })
+	dead.Die()
 	s := stage(t, policyOf(t, 1, hangs, dead), nil, false, fast)
 	for range 100 {
 		s.append(5)
 	}
 	s.until("dead is known", func() bool { return s.w.Status()[1].Failures > 0 })
-	if n := len(hangs.requests()); n > 1 {
+	if n := len(hangs.Olds()); n > 1 {
 		t.Errorf("%d requests in flight", n)
 	}
 	if _, err := s.g.L.Witnessed(); !errors.Is(err, ledger.ErrNotFound) {
@@ -414,30 +300,28 @@ func TestAppendsNeverWait(t *testing.T) {
 func TestForkIsProven(t *testing.T) {
 	for name, c := range map[string]struct {
 		size   uint64
-		answer func(*outsider) func(http.ResponseWriter, []byte) bool
+		answer func(*witnesstest.Witness) witnesstest.Misbehaviour
 	}{
 		"larger":       {1000000, answers(409, "text/x.tlog.size", "1000000\n")},
 		"another root": {1, answers(422, "", "no prefix\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOutsider(t, "witness.test/a", 4)
-			o.set(c.answer(o))
+			o.Instead(c.answer(o))
 			s := stage(t, policyOf(t, 1, o), nil, false, fast)
 			s.until("the claim shows", func() bool { return s.w.Status()[0].Contradicts })
 			s.append(1)
-			o.mu.Lock()
-			o.shown = append(ledgertest.Checkpoint(c.size, verify.Hash{9}), ledgertest.Witness{Name: "witness.test/a", Type: 4}.Line(ledgertest.Checkpoint(c.size, verify.Hash{9}), 9)...)
-			o.mu.Unlock()
+			o.Show(append(ledgertest.Checkpoint(c.size, verify.Hash{9}), ledgertest.Witness{Name: "witness.test/a", Type: 4}.Line(ledgertest.Checkpoint(c.size, verify.Hash{9}), 9)...))
 			s.until("shut", func() bool { return s.g.L.Shut() != "" })
 			if !strings.Contains(s.g.L.Shut(), "witness w0 holds a checkpoint") || len(s.g.Evidence) == 0 {
 				t.Errorf("%s; evidence of %d files", s.g.L.Shut(), len(s.g.Evidence))
 			}
-			n := len(o.requests())
+			n := len(o.Olds())
 			var shut *ledger.ShutError
 			if _, err := s.g.L.Append(t.Context(), ledgertest.Producer, ledgertest.Batch(s.run, 1, s.next, 1)); !errors.As(err, &shut) {
 				t.Errorf("append: %v", err)
 			}
-			if m := len(o.requests()); m > n+1 {
+			if m := len(o.Olds()); m > n+1 {
 				t.Errorf("a shut log asked %d times", m-n)
 			}
 		})
@@ -447,8 +331,8 @@ func TestForkIsProven(t *testing.T) {
 // TestShownByOthers: what a stranger signed proves nothing.
 func TestShownByOthers(t *testing.T) {
 	o := newOutsider(t, "witness.test/a", 4)
-	o.set(answers(409, "text/x.tlog.size", "1000000\n")(o))
-	o.shown = []byte(verify.FormatCheckpoint(verify.Checkpoint{Origin: ledgertest.Origin, Size: 1000000, Root: verify.Hash{9}}) + "\n— log.test/0000d0d0 AAAAAAA=\n")
+	o.Instead(answers(409, "text/x.tlog.size", "1000000\n")(o))
+	o.Show([]byte(verify.FormatCheckpoint(verify.Checkpoint{Origin: ledgertest.Origin, Size: 1000000, Root: verify.Hash{9}}) + "\n— log.test/0000d0d0 AAAAAAA=\n"))
 	s := stage(t, policyOf(t, 1, o), nil, false, fast)
 	s.until("the claim shows", func() bool { return s.w.Status()[0].Failures > 1 })
 	if s.append(1); s.g.L.Shut() != "" || s.w.Status()[0].Claim != 1000000 {
@@ -490,7 +374,7 @@ func TestStart(t *testing.T) {
 	short.StartWait = time.Millisecond
 	t.Run("require", func(t *testing.T) {
 		o := newOutsider(t, "witness.test/a", 4)
-		o.set(refuses(o))
+		o.Instead(refuses(o))
 		require := short
 		require.Require = true
 		s := stage(t, policyOf(t, 1, o), nil, true, require)
@@ -499,25 +383,25 @@ func TestStart(t *testing.T) {
 		if _, err := s.g.L.OpenRun(t.Context(), ledgertest.Producer, &daybookv1.RunOpened{Run: s.run[:], Provenance: 1}, nil); !errors.As(err, &shut) {
 			t.Fatalf("it opened without its witness: %v", err)
 		}
-		o.set(nil)
+		o.Instead(nil)
 		s.until("open", func() bool { return s.g.L.Shut() == "" })
 		s.witnessed(s.append(1))
 		s.says("the quorum of witnesses confirmed")
 	})
 	t.Run("warn", func(t *testing.T) {
 		o := newOutsider(t, "witness.test/a", 4)
-		o.set(refuses(o))
+		o.Instead(refuses(o))
 		s := stage(t, policyOf(t, 1, o), nil, true, short)
 		s.until("open", func() bool { return s.g.L.Shut() == "" })
 		s.says("no quorum of witnesses within 1ms")
 		last := s.append(1)
-		o.set(nil)
+		o.Instead(nil)
 		s.witnessed(last)
 		s.says("there again")
 	})
 	t.Run("warn, but all say that it is behind", func(t *testing.T) {
 		o := newOutsider(t, "witness.test/a", 4)
-		o.set(claims(o))
+		o.Instead(claims(o))
 		slow := fast
 		slow.StartWait = 500 * time.Millisecond
 		s := stage(t, policyOf(t, 1, o), nil, true, slow)
@@ -537,10 +421,10 @@ func TestLostQuorum(t *testing.T) {
 	s := stage(t, policyOf(t, 1, o), nil, true, impatient)
 	s.until("open", func() bool { return s.g.L.Shut() == "" })
 	s.witnessed(s.append(1))
-	o.set(answers(503, "", "later")(o))
+	o.Instead(answers(503, "", "later")(o))
 	last := s.append(1)
 	s.says("is missing for")
-	o.set(nil)
+	o.Instead(nil)
 	s.witnessed(last)
 	s.says("there again")
 }
