@@ -87,7 +87,7 @@ func (r *result) logVerdict(report *audit.Report, policy *verify.Policy) {
 }
 
 func gapWords(c *audit.Counts) string {
-	return fmt.Sprintf("%d numbers lost in %d gaps, and %d times that a run was silent past its limit", c.Lost, c.Gaps, c.Silences)
+	return fmt.Sprintf("%d numbers lost in %d gaps, and %d times that a run or producer was silent past its limit", c.Lost, c.Gaps, c.Silences)
 }
 
 // logClaims says what was proved of a log.

@@ -24,7 +24,10 @@ import (
 
 // sample is a log of three pieces and some: a run with a gap, heartbeats and an end,
 // events without a run, a close on demand and one of a day.
-func sample(t testing.TB) (fstest.MapFS, [][]byte) {
+func sample(t testing.TB) (fstest.MapFS, [][]byte) { return sampleThen(t, nil) }
+
+// sampleThen is sample, and then what more does: say appends n accesses.
+func sampleThen(t testing.TB, more func(g *ledgertest.Log, clock *ledgertest.Clock, say func(n int))) (fstest.MapFS, [][]byte) {
 	t.Helper()
 	clock := ledgertest.NewClock(time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
 	g := ledgertest.Create(t, vfs.NewMem(), "log", ledgertest.Options{Clock: clock.Ledger()})
@@ -58,6 +61,10 @@ func sample(t testing.TB) (fstest.MapFS, [][]byte) {
 	clock.Move(12 * time.Hour)
 	g.WaitCloses(2)
 	say(561, 100)
+	next := uint64(661)
+	if more != nil {
+		more(g, clock, func(n int) { say(next, n); next += uint64(n) })
+	}
 	dir, err := ledgertest.Tiles(g.L)
 	if err != nil {
 		t.Fatal(err)
@@ -378,6 +385,38 @@ func TestAnotherHistoryUnderTheSameKey(t *testing.T) {
 				t.Errorf("of a later format: %v", r.Fault)
 			}
 		})
+	}
+}
+
+// TestClosesAreFoundWhereverTheyAre has the newest close far from the end, on a day
+// without another and behind one on demand, and links that are broken.
+func TestClosesAreFoundWhereverTheyAre(t *testing.T) {
+	far, _ := sampleThen(t, func(_ *ledgertest.Log, _ *ledgertest.Clock, say func(int)) { say(900) })
+	demand, entries := sampleThen(t, func(g *ledgertest.Log, clock *ledgertest.Clock, say func(int)) {
+		say(900)
+		clock.Move(time.Hour)
+		if _, err := g.L.CloseNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		say(900)
+	})
+	for name, dir := range map[string]fstest.MapFS{"far": far, "on demand": demand} {
+		for _, bundles := range []uint64{1, 2, 100} {
+			o := audit.Options{}
+			audit.SearchAtOnce(&o, bundles)
+			r := check(t, dir, o)
+			if want := map[string]uint64{"far": 2, "on demand": 3}[name]; r.Fault != nil || r.Counts.Closes != want {
+				t.Errorf("%s, searched in %d bundles: %d closes, %v", name, bundles, r.Counts.Closes, r.Fault)
+			}
+		}
+	}
+	// Where an entry on the way cannot be read, that is what is said.
+	list := slices.Clone(entries)
+	list[5*256] = []byte("no entry")
+	o := audit.Options{}
+	audit.SearchAtOnce(&o, 1)
+	if fault := check(t, build(t, list), o).Fault; fault == nil || !fault.Known || fault.Index != 5*256 {
+		t.Errorf("the fault is %v", fault)
 	}
 }
 

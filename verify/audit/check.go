@@ -21,6 +21,8 @@ type Options struct {
 	Workers int
 	// Progress is told now and then how many entries were checked; nil: nobody is.
 	Progress func(done, total uint64)
+
+	atOnce uint64 // bundles that are searched for the newest close; 0: cutsAtOnce
 }
 
 // A Report says what a check came to.
@@ -66,6 +68,9 @@ const maxCheckpoint = 1 << 20
 func Check(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.atOnce == 0 {
+		o.atOnce = cutsAtOnce
 	}
 	c := &check{fsys: fsys, o: o, r: &Report{}}
 	err := c.run(ctx)

@@ -11,26 +11,18 @@ import (
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// cutsAtOnce is how many bundles are searched for the newest close at once.
+// cutsAtOnce is how many bundles are searched for the newest close.
 const cutsAtOnce = 256
 
 var errLinks = errors.New("the links of the closes lead nowhere")
 
-// linkedCuts returns the closes of the log by their links: the newest is looked
-// for from the end, and names the one before it. Nothing is believed: a close that
+// linkedCuts returns the closes of the log by their links: the newest is looked for
+// where it should be, and names the one before it. Nothing is believed: a close that
 // they leave out is found out by the pass.
 func (c *check) linkedCuts(ctx context.Context) ([]Cut, error) {
-	bundles := (c.size + verify.TileWidth - 1) / verify.TileWidth
-	var at uint64
-	var found bool
-	for hi := bundles; hi > 0 && !found; hi -= min(hi, cutsAtOnce) {
-		list, err := c.closesIn(ctx, hi-min(hi, cutsAtOnce), hi)
-		if err != nil {
-			return nil, err
-		}
-		if found = len(list) > 0; found {
-			at = list[len(list)-1].index
-		}
+	at, found, err := c.newestClose(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var cuts []Cut
 	for found {
@@ -52,6 +44,48 @@ func (c *check) linkedCuts(ctx context.Context) ([]Cut, error) {
 	}
 	slices.Reverse(cuts)
 	return cuts, ctx.Err()
+}
+
+// newestClose looks for the newest close: at the end of the log, and else where its
+// newest day begins, which closes the day before. One on demand between the two is
+// not found.
+func (c *check) newestClose(ctx context.Context) (at uint64, found bool, err error) {
+	bundles := (c.size + verify.TileWidth - 1) / verify.TileWidth
+	tail := bundles - min(bundles, c.o.atOnce)
+	list, err := c.closesIn(ctx, tail, bundles)
+	if err == nil && len(list) == 0 && tail > 0 {
+		var from uint64
+		if from, err = c.dayOf(bundles - 1); err == nil {
+			list, err = c.closesIn(ctx, from, min(tail, from+c.o.atOnce))
+		}
+	}
+	if err != nil || len(list) == 0 {
+		return 0, false, err
+	}
+	return list[len(list)-1].index, true, nil
+}
+
+// dayOf returns the bundle in which the day of the first entry of a bundle begins: a
+// binary search, for log times never go back.
+func (c *check) dayOf(bundle uint64) (uint64, error) {
+	last, err := c.entry(bundle * verify.TileWidth)
+	if err != nil {
+		return 0, err
+	}
+	lo, hi := uint64(0), bundle // the first bundle that begins on that day is in (lo, hi], or lo is 0
+	for day := verify.DayStart(last.Head.LogTimeNS); hi-lo > 1; {
+		mid := lo + (hi-lo)/2
+		e, err := c.entry(mid * verify.TileWidth)
+		if err != nil {
+			return 0, err
+		}
+		if e.Head.LogTimeNS < day {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return lo, nil
 }
 
 // entry reads one entry.

@@ -110,7 +110,7 @@ func (s *State) step(r *run, e *Entry) error {
 		if err := proto.Unmarshal(e.Body, m); err != nil {
 			return err
 		}
-		if m.Type == daybookv1.AlertType_ALERT_TYPE_SILENCE && strings.HasPrefix(m.Subject, "run ") {
+		if m.Type == daybookv1.AlertType_ALERT_TYPE_SILENCE {
 			s.counts.Silences++
 		}
 	}

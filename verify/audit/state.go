@@ -53,7 +53,7 @@ type Counts struct {
 	Declined uint64 // numbers that producers declined
 	Gaps     uint64 // gap entries
 	Lost     uint64 // numbers that gap entries say are lost
-	Silences uint64 // runs that were silent past their limit, each time counted
+	Silences uint64 // runs or expected producers that were silent past their limit, each time counted
 	Maps     uint64 // domain maps that came into force
 	Alerts   uint64
 	Closes   uint64
@@ -182,7 +182,7 @@ func (s *State) place(e *Entry) (*stream, error) {
 		return nil, fmt.Errorf("position %d and previous %d in its stream, not %d and %d", place.Position, place.PreviousInStream, st.count, st.previous)
 	}
 	if place.Kind == daybookv1.Kind_KIND_ACCESS {
-		return st, s.checkNames(e)
+		return st, s.checkNames(st, e)
 	}
 	if place.Side != 0 || place.Late || place.Verdict != 0 {
 		return nil, fmt.Errorf("side, late or verdict of kind %v", place.Kind)
@@ -212,8 +212,8 @@ func (s *State) streamOf(p *verify.EntryHead) *stream {
 
 // checkNames compares the stream of an access with its names, as long as no map
 // says what they mean.
-func (s *State) checkNames(e *Entry) error {
-	if s.judge.InForce() != nil {
+func (s *State) checkNames(st *stream, e *Entry) error {
+	if s.judge.InForce() != nil || st.count > 0 && e.Place.Source == e.source && e.Place.Target == e.target {
 		return nil
 	}
 	target := e.target
