@@ -174,3 +174,8 @@ func (l *sampleLog) policy(t testing.TB, lines ...string) *verify.Policy {
 	}
 	return p
 }
+
+// sign is the plain Ed25519 signature of a text.
+func (s *signer) sign(text []byte) []byte {
+	return ed25519.Sign(ed25519.NewKeyFromSeed(s.seed[:]), text)
+}

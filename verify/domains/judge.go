@@ -33,7 +33,8 @@ type Version struct {
 }
 
 // A Judge is what judgement must know of the entries before an entry: the map in
-// force, proposals, approvals and revocations. It is a function of the entries.
+// force, proposals, approvals, revocations, the log's keys and its successor. It is
+// a function of the entries.
 // One goroutine calls Apply; see each method for what may run beside it.
 type Judge struct {
 	approvals approvals
@@ -43,6 +44,7 @@ type Judge struct {
 	parts     parts
 	ready     *daybookv1.DomainMap // must be the next of these entries
 	rules     uint32               // of the entries that were checked
+	reign     reign
 }
 
 // parts are the pieces of the document that is being read.
@@ -58,7 +60,8 @@ type parts struct {
 // Takes tells whether judgement follows from entries of that kind.
 func Takes(kind daybookv1.Kind) bool {
 	switch kind {
-	case daybookv1.Kind_KIND_PART, daybookv1.Kind_KIND_DOMAIN_MAP, daybookv1.Kind_KIND_APPROVAL, daybookv1.Kind_KIND_REVOCATION:
+	case daybookv1.Kind_KIND_PART, daybookv1.Kind_KIND_DOMAIN_MAP, daybookv1.Kind_KIND_APPROVAL, daybookv1.Kind_KIND_REVOCATION,
+		daybookv1.Kind_KIND_ORIGIN_OPENED, daybookv1.Kind_KIND_KEY_ROTATION, daybookv1.Kind_KIND_SUCCESSION:
 		return true
 	}
 	return false
@@ -77,6 +80,8 @@ func (j *Judge) Apply(index uint64, logTimeNS int64, kind daybookv1.Kind, body [
 		return fmt.Errorf("part %d of %d of a document is missing", j.parts.count+1, j.parts.of)
 	}
 	switch kind {
+	case daybookv1.Kind_KIND_ORIGIN_OPENED, daybookv1.Kind_KIND_KEY_ROTATION, daybookv1.Kind_KIND_SUCCESSION:
+		return j.applyReign(index, logTimeNS, kind, body)
 	case daybookv1.Kind_KIND_PART:
 		return j.applyPart(index, logTimeNS, body)
 	case daybookv1.Kind_KIND_DOMAIN_MAP:

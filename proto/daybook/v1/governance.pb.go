@@ -340,6 +340,59 @@ func (ActivityType) EnumDescriptor() ([]byte, []int) {
 	return file_daybook_v1_governance_proto_rawDescGZIP(), []int{2}
 }
 
+// KeyStep is a step of a key rotation.
+type KeyStep int32
+
+const (
+	// Not said: refused.
+	KeyStep_KEY_STEP_UNSPECIFIED KeyStep = 0
+	// The new key signs from here on; the old one beside it, until it is retired.
+	KeyStep_KEY_STEP_ROTATED KeyStep = 1
+	// The old key signs no checkpoint that covers this entry.
+	KeyStep_KEY_STEP_RETIRED KeyStep = 2
+)
+
+// Enum value maps for KeyStep.
+var (
+	KeyStep_name = map[int32]string{
+		0: "KEY_STEP_UNSPECIFIED",
+		1: "KEY_STEP_ROTATED",
+		2: "KEY_STEP_RETIRED",
+	}
+	KeyStep_value = map[string]int32{
+		"KEY_STEP_UNSPECIFIED": 0,
+		"KEY_STEP_ROTATED":     1,
+		"KEY_STEP_RETIRED":     2,
+	}
+)
+
+func (x KeyStep) Enum() *KeyStep {
+	p := new(KeyStep)
+	*p = x
+	return p
+}
+
+func (x KeyStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeyStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_daybook_v1_governance_proto_enumTypes[3].Descriptor()
+}
+
+func (KeyStep) Type() protoreflect.EnumType {
+	return &file_daybook_v1_governance_proto_enumTypes[3]
+}
+
+func (x KeyStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeyStep.Descriptor instead.
+func (KeyStep) EnumDescriptor() ([]byte, []int) {
+	return file_daybook_v1_governance_proto_rawDescGZIP(), []int{3}
+}
+
 // DisposalPhase is the phase of a disposal.
 type DisposalPhase int32
 
@@ -377,11 +430,11 @@ func (x DisposalPhase) String() string {
 }
 
 func (DisposalPhase) Descriptor() protoreflect.EnumDescriptor {
-	return file_daybook_v1_governance_proto_enumTypes[3].Descriptor()
+	return file_daybook_v1_governance_proto_enumTypes[4].Descriptor()
 }
 
 func (DisposalPhase) Type() protoreflect.EnumType {
-	return &file_daybook_v1_governance_proto_enumTypes[3]
+	return &file_daybook_v1_governance_proto_enumTypes[4]
 }
 
 func (x DisposalPhase) Number() protoreflect.EnumNumber {
@@ -390,7 +443,7 @@ func (x DisposalPhase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DisposalPhase.Descriptor instead.
 func (DisposalPhase) EnumDescriptor() ([]byte, []int) {
-	return file_daybook_v1_governance_proto_rawDescGZIP(), []int{3}
+	return file_daybook_v1_governance_proto_rawDescGZIP(), []int{4}
 }
 
 // Part is one piece of a document too big for one entry. The pieces are
@@ -1110,21 +1163,38 @@ func (x *Activity) GetApproval() uint64 {
 	return 0
 }
 
-// KeyRotation replaces the log's signing key.
+// KeyRotation is a step of the replacement of the log's signing key: the entry
+// that names another key, or the one that ends the time in which both sign. What
+// follows from these entries, package verify's KeyChain says.
 type KeyRotation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The key that ends.
 	OldVkey string `protobuf:"bytes,1,opt,name=old_vkey,json=oldVkey,proto3" json:"old_vkey,omitempty"`
-	// The key that begins with the first checkpoint that covers this entry.
+	// The key that takes its place. It signs every checkpoint that covers the entry
+	// by which it was named.
 	NewVkey string `protobuf:"bytes,2,opt,name=new_vkey,json=newVkey,proto3" json:"new_vkey,omitempty"`
-	// Signature of the new key over the old one's vkey, as a signed note.
+	// Where the step is rotated: a signed note by the new key, of the line `daybook
+	// key rotation/v1`, the old vkey and the new one. Where it is retired: a
+	// checkpoint that covers the rotation, signed by both keys, so that whoever
+	// knows the old one can follow for ever; empty where the old key was lost.
 	Note []byte `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
-	// Indexes of the approvals, plus 1, ascending.
+	// Indexes of the approvals, plus 1, ascending: of a rotation at least one by
+	// somebody else than the requester, of the SHA-256 of the new vkey. Of a
+	// retirement none.
 	Approvals []uint64 `protobuf:"varint,4,rep,packed,name=approvals,proto3" json:"approvals,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The old key is compromised: do not believe it after this.
-	Compromised   bool `protobuf:"varint,6,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	// The old key is in other hands: it signs nothing from this entry on, and what
+	// it alone has signed is not believed. Of a rotation: there is no overlap.
+	Compromised bool `protobuf:"varint,6,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	// What the entry does.
+	Step KeyStep `protobuf:"varint,7,opt,name=step,proto3,enum=daybook.v1.KeyStep" json:"step,omitempty"`
+	// Who asked for it, as authenticated by the ledger.
+	Requester string `protobuf:"bytes,8,opt,name=requester,proto3" json:"requester,omitempty"`
+	// How the requester was authenticated.
+	Authentication string `protobuf:"bytes,9,opt,name=authentication,proto3" json:"authentication,omitempty"`
+	// Of a retirement: index of the rotation, plus 1.
+	Rotation      uint64 `protobuf:"varint,10,opt,name=rotation,proto3" json:"rotation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1201,7 +1271,35 @@ func (x *KeyRotation) GetCompromised() bool {
 	return false
 }
 
-// Succession ends a log in favour of another origin.
+func (x *KeyRotation) GetStep() KeyStep {
+	if x != nil {
+		return x.Step
+	}
+	return KeyStep_KEY_STEP_UNSPECIFIED
+}
+
+func (x *KeyRotation) GetRequester() string {
+	if x != nil {
+		return x.Requester
+	}
+	return ""
+}
+
+func (x *KeyRotation) GetAuthentication() string {
+	if x != nil {
+		return x.Authentication
+	}
+	return ""
+}
+
+func (x *KeyRotation) GetRotation() uint64 {
+	if x != nil {
+		return x.Rotation
+	}
+	return 0
+}
+
+// Succession ends a log in favour of another origin: it is its last entry.
 type Succession struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The successor's origin.
@@ -1210,10 +1308,15 @@ type Succession struct {
 	Vkey string `protobuf:"bytes,2,opt,name=vkey,proto3" json:"vkey,omitempty"`
 	// Why.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// Indexes of the approvals, plus 1, ascending.
-	Approvals     []uint64 `protobuf:"varint,4,rep,packed,name=approvals,proto3" json:"approvals,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Indexes of the approvals, plus 1, ascending: at least one by somebody else than
+	// the requester, of the SHA-256 of the successor's vkey.
+	Approvals []uint64 `protobuf:"varint,4,rep,packed,name=approvals,proto3" json:"approvals,omitempty"`
+	// Who asked for it, as authenticated by the ledger.
+	Requester string `protobuf:"bytes,5,opt,name=requester,proto3" json:"requester,omitempty"`
+	// How the requester was authenticated.
+	Authentication string `protobuf:"bytes,6,opt,name=authentication,proto3" json:"authentication,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Succession) Reset() {
@@ -1272,6 +1375,20 @@ func (x *Succession) GetApprovals() []uint64 {
 		return x.Approvals
 	}
 	return nil
+}
+
+func (x *Succession) GetRequester() string {
+	if x != nil {
+		return x.Requester
+	}
+	return ""
+}
+
+func (x *Succession) GetAuthentication() string {
+	if x != nil {
+		return x.Authentication
+	}
+	return ""
 }
 
 // Hold keeps what it covers past its retention.
@@ -1657,20 +1774,27 @@ const file_daybook_v1_governance_proto_rawDesc = "" +
 	"\blistener\x18\t \x01(\tB\x06\x8a\xb5\x18\x02\b@R\blistener\x12\x1a\n" +
 	"\x04code\x18\n" +
 	" \x01(\tB\x06\x8a\xb5\x18\x02\b@R\x04code\x12\x1a\n" +
-	"\bapproval\x18\v \x01(\x04R\bapproval\"\xdf\x01\n" +
+	"\bapproval\x18\v \x01(\x04R\bapproval\"\x86\x03\n" +
 	"\vKeyRotation\x12$\n" +
 	"\bold_vkey\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\x80  \x01R\aoldVkey\x12$\n" +
-	"\bnew_vkey\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\b\x80  \x01R\anewVkey\x12\x1b\n" +
-	"\x04note\x18\x03 \x01(\fB\a\x8a\xb5\x18\x03\b\x80@R\x04note\x12$\n" +
+	"\bnew_vkey\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\b\x80  \x01R\anewVkey\x12\x1c\n" +
+	"\x04note\x18\x03 \x01(\fB\b\x8a\xb5\x18\x04\b\x80\x80\x01R\x04note\x12$\n" +
 	"\tapprovals\x18\x04 \x03(\x04B\x06\x8a\xb5\x18\x02\x18\x10R\tapprovals\x12\x1f\n" +
 	"\x06reason\x18\x05 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\bR\x06reason\x12 \n" +
-	"\vcompromised\x18\x06 \x01(\bR\vcompromised\"\x95\x01\n" +
+	"\vcompromised\x18\x06 \x01(\bR\vcompromised\x12/\n" +
+	"\x04step\x18\a \x01(\x0e2\x13.daybook.v1.KeyStepB\x06\x8a\xb5\x18\x02 \x01R\x04step\x12'\n" +
+	"\trequester\x18\b \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x04 \x01R\trequester\x12.\n" +
+	"\x0eauthentication\x18\t \x01(\tB\x06\x8a\xb5\x18\x02\b@R\x0eauthentication\x12\x1a\n" +
+	"\brotation\x18\n" +
+	" \x01(\x04R\brotation\"\xee\x01\n" +
 	"\n" +
 	"Succession\x12!\n" +
 	"\x06origin\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\xff\x01 \x01R\x06origin\x12\x1d\n" +
 	"\x04vkey\x18\x02 \x01(\tB\t\x8a\xb5\x18\x05\b\x80  \x01R\x04vkey\x12\x1f\n" +
 	"\x06reason\x18\x03 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\bR\x06reason\x12$\n" +
-	"\tapprovals\x18\x04 \x03(\x04B\x06\x8a\xb5\x18\x02\x18\x10R\tapprovals\"\xca\x02\n" +
+	"\tapprovals\x18\x04 \x03(\x04B\x06\x8a\xb5\x18\x02\x18\x10R\tapprovals\x12'\n" +
+	"\trequester\x18\x05 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x04 \x01R\trequester\x12.\n" +
+	"\x0eauthentication\x18\x06 \x01(\tB\x06\x8a\xb5\x18\x02\b@R\x0eauthentication\"\xca\x02\n" +
 	"\x04Hold\x12\x19\n" +
 	"\x02id\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\x80\x01 \x01R\x02id\x12\x1e\n" +
 	"\x06source\x18\x02 \x01(\tB\x06\x8a\xb5\x18\x02\b?R\x06source\x12\x1e\n" +
@@ -1752,7 +1876,11 @@ const file_daybook_v1_governance_proto_rawDesc = "" +
 	"\x13ACTIVITY_TYPE_CLOCK\x10\x0e\x12\x17\n" +
 	"\x13ACTIVITY_TYPE_DRIFT\x10\x0f\x12\x1b\n" +
 	"\x17ACTIVITY_TYPE_WITNESSED\x10\x10\x12\x17\n" +
-	"\x13ACTIVITY_TYPE_GRANT\x10\x11*f\n" +
+	"\x13ACTIVITY_TYPE_GRANT\x10\x11*O\n" +
+	"\aKeyStep\x12\x18\n" +
+	"\x14KEY_STEP_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10KEY_STEP_ROTATED\x10\x01\x12\x14\n" +
+	"\x10KEY_STEP_RETIRED\x10\x02*f\n" +
 	"\rDisposalPhase\x12\x1e\n" +
 	"\x1aDISPOSAL_PHASE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DISPOSAL_PHASE_ANNOUNCED\x10\x01\x12\x17\n" +
@@ -1773,35 +1901,37 @@ func file_daybook_v1_governance_proto_rawDescGZIP() []byte {
 	return file_daybook_v1_governance_proto_rawDescData
 }
 
-var file_daybook_v1_governance_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_daybook_v1_governance_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_daybook_v1_governance_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_daybook_v1_governance_proto_goTypes = []any{
 	(ApprovalSubject)(0), // 0: daybook.v1.ApprovalSubject
 	(AlertType)(0),       // 1: daybook.v1.AlertType
 	(ActivityType)(0),    // 2: daybook.v1.ActivityType
-	(DisposalPhase)(0),   // 3: daybook.v1.DisposalPhase
-	(*Part)(nil),         // 4: daybook.v1.Part
-	(*DomainMap)(nil),    // 5: daybook.v1.DomainMap
-	(*Approval)(nil),     // 6: daybook.v1.Approval
-	(*Revocation)(nil),   // 7: daybook.v1.Revocation
-	(*Alert)(nil),        // 8: daybook.v1.Alert
-	(*Activity)(nil),     // 9: daybook.v1.Activity
-	(*KeyRotation)(nil),  // 10: daybook.v1.KeyRotation
-	(*Succession)(nil),   // 11: daybook.v1.Succession
-	(*Hold)(nil),         // 12: daybook.v1.Hold
-	(*Release)(nil),      // 13: daybook.v1.Release
-	(*Disposal)(nil),     // 14: daybook.v1.Disposal
+	(KeyStep)(0),         // 3: daybook.v1.KeyStep
+	(DisposalPhase)(0),   // 4: daybook.v1.DisposalPhase
+	(*Part)(nil),         // 5: daybook.v1.Part
+	(*DomainMap)(nil),    // 6: daybook.v1.DomainMap
+	(*Approval)(nil),     // 7: daybook.v1.Approval
+	(*Revocation)(nil),   // 8: daybook.v1.Revocation
+	(*Alert)(nil),        // 9: daybook.v1.Alert
+	(*Activity)(nil),     // 10: daybook.v1.Activity
+	(*KeyRotation)(nil),  // 11: daybook.v1.KeyRotation
+	(*Succession)(nil),   // 12: daybook.v1.Succession
+	(*Hold)(nil),         // 13: daybook.v1.Hold
+	(*Release)(nil),      // 14: daybook.v1.Release
+	(*Disposal)(nil),     // 15: daybook.v1.Disposal
 }
 var file_daybook_v1_governance_proto_depIdxs = []int32{
 	0, // 0: daybook.v1.Approval.subject:type_name -> daybook.v1.ApprovalSubject
 	1, // 1: daybook.v1.Alert.type:type_name -> daybook.v1.AlertType
 	2, // 2: daybook.v1.Activity.type:type_name -> daybook.v1.ActivityType
-	3, // 3: daybook.v1.Disposal.phase:type_name -> daybook.v1.DisposalPhase
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 3: daybook.v1.KeyRotation.step:type_name -> daybook.v1.KeyStep
+	4, // 4: daybook.v1.Disposal.phase:type_name -> daybook.v1.DisposalPhase
+	5, // [5:5] is the sub-list for method output_type
+	5, // [5:5] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_daybook_v1_governance_proto_init() }
@@ -1815,7 +1945,7 @@ func file_daybook_v1_governance_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_v1_governance_proto_rawDesc), len(file_daybook_v1_governance_proto_rawDesc)),
-			NumEnums:      4,
+			NumEnums:      5,
 			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,

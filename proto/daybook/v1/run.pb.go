@@ -121,17 +121,24 @@ func (x *OriginOpened) GetSucceeds() *Predecessor {
 	return nil
 }
 
-// Predecessor names a log that lost entries.
+// Predecessor names the log that a new one continues: one that lost entries, or
+// that had to change its origin.
 type Predecessor struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its origin.
 	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
-	// Its last known checkpoints, as signed notes.
+	// Its last known checkpoints, as signed notes, by size.
 	Checkpoints [][]byte `protobuf:"bytes,2,rep,name=checkpoints,proto3" json:"checkpoints,omitempty"`
 	// First lost index.
 	LostFirst uint64 `protobuf:"varint,3,opt,name=lost_first,json=lostFirst,proto3" json:"lost_first,omitempty"`
-	// One past the last lost index.
-	LostEnd       uint64 `protobuf:"varint,4,opt,name=lost_end,json=lostEnd,proto3" json:"lost_end,omitempty"`
+	// One past the last lost index; equal to lost_first: nothing was lost.
+	LostEnd uint64 `protobuf:"varint,4,opt,name=lost_end,json=lostEnd,proto3" json:"lost_end,omitempty"`
+	// The verifier key that its last checkpoint is signed with.
+	Vkey string `protobuf:"bytes,5,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Index of the succession that ended it, plus 1; 0: it could not say so itself.
+	Succession    uint64 `protobuf:"varint,7,opt,name=succession,proto3" json:"succession,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +197,27 @@ func (x *Predecessor) GetLostFirst() uint64 {
 func (x *Predecessor) GetLostEnd() uint64 {
 	if x != nil {
 		return x.LostEnd
+	}
+	return 0
+}
+
+func (x *Predecessor) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
+func (x *Predecessor) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Predecessor) GetSuccession() uint64 {
+	if x != nil {
+		return x.Succession
 	}
 	return 0
 }
@@ -824,14 +852,19 @@ const file_daybook_v1_run_proto_rawDesc = "" +
 	"\rrules_version\x18\x04 \x01(\rB\x06\x8a\xb5\x18\x02 \x01R\frulesVersion\x122\n" +
 	"\x11lateness_limit_ns\x18\x05 \x01(\x04B\x06\x8a\xb5\x18\x02 \x01R\x0flatenessLimitNs\x12!\n" +
 	"\fpublic_tiles\x18\x06 \x01(\bR\vpublicTiles\x123\n" +
-	"\bsucceeds\x18\a \x01(\v2\x17.daybook.v1.PredecessorR\bsucceeds\"\x98\x01\n" +
+	"\bsucceeds\x18\a \x01(\v2\x17.daybook.v1.PredecessorR\bsucceeds\"\xf6\x01\n" +
 	"\vPredecessor\x12!\n" +
 	"\x06origin\x18\x01 \x01(\tB\t\x8a\xb5\x18\x05\b\xff\x01 \x01R\x06origin\x12,\n" +
 	"\vcheckpoints\x18\x02 \x03(\fB\n" +
 	"\x8a\xb5\x18\x06\b\x80\x80\x01\x18\bR\vcheckpoints\x12\x1d\n" +
 	"\n" +
 	"lost_first\x18\x03 \x01(\x04R\tlostFirst\x12\x19\n" +
-	"\blost_end\x18\x04 \x01(\x04R\alostEnd\"\xc2\x01\n" +
+	"\blost_end\x18\x04 \x01(\x04R\alostEnd\x12\x1b\n" +
+	"\x04vkey\x18\x05 \x01(\tB\a\x8a\xb5\x18\x03\b\x80 R\x04vkey\x12\x1f\n" +
+	"\x06reason\x18\x06 \x01(\tB\a\x8a\xb5\x18\x03\b\x80\bR\x06reason\x12\x1e\n" +
+	"\n" +
+	"succession\x18\a \x01(\x04R\n" +
+	"succession\"\xc2\x01\n" +
 	"\bDeclined\x12\x1e\n" +
 	"\x06number\x18\x01 \x01(\x04B\x06\x8a\xb5\x18\x02 \x01R\x06number\x12\"\n" +
 	"\x06sha256\x18\x02 \x01(\fB\n" +
