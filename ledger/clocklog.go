@@ -62,7 +62,7 @@ type clockLog struct {
 
 // tick looks at the clock where it is time to, and writes.
 func (c *clockLog) tick() {
-	if c.l.shutReason() != "" || c.pending != nil && !c.pending.ended() {
+	if c.l.rests() != "" || c.pending != nil && !c.pending.ended() {
 		return
 	}
 	now := c.l.clock.Mono()

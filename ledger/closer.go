@@ -136,7 +136,7 @@ func (c *closer) run(ctx context.Context) error {
 // append appends the close of a draft; false: it cannot be appended now. Crash:
 // the close is in the log with its tables, or its cut is passed again.
 func (c *closer) append(ctx context.Context, d *draft) bool {
-	if c.l.shutReason() != "" {
+	if c.l.rests() != "" {
 		return false
 	}
 	m := proto.CloneOf(d.close)
@@ -177,7 +177,7 @@ func (c *closer) push(ctx context.Context, w *work) error {
 // log's own time may be up to a second behind it: then the next tick tries again.
 func (c *closer) watch(ctx context.Context) {
 	due := c.due.Load()
-	if c.l.clock.Wall() < due || c.marked >= due || c.l.shutReason() != "" {
+	if c.l.clock.Wall() < due || c.marked >= due || c.l.rests() != "" {
 		return
 	}
 	w := &work{op: opMark}

@@ -52,9 +52,11 @@ type cohort struct {
 	works   []*work
 	bytes   int
 	sealed  []sealedOpening
-	rows    []keptRow        // of the archive; a cohort may have nothing else
-	fault   error            // the cohort must not be committed
-	version *domains.Version // came into force in it; nil: none
+	rows    []keptRow          // of the archive; a cohort may have nothing else
+	fault   error              // the cohort must not be committed
+	version *domains.Version   // came into force in it; nil: none
+	signing *signing           // its head is signed with; nil: as before
+	last    *domains.Succeeded // ended the log in it; nil: it goes on
 
 	next       store.Head
 	frontier   verify.Frontier // of the tree at next.Size

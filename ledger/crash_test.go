@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/ledger"
 	"github.com/daybook-ledger/daybook/ledger/ledgertest"
@@ -75,11 +76,16 @@ func makeLog(d *crashtest.Disk) bool {
 
 // openLog opens and runs the log on fs; the function returned ends it.
 func openLog(fs vfs.FS, fatal func(string)) (*ledger.Ledger, func() error, error) {
+	return openLogWith(fs, fatal, nil)
+}
+
+// openLogWith is openLog with further keys.
+func openLogWith(fs vfs.FS, fatal func(string), keys func(string) (note.Signer, error)) (*ledger.Ledger, func() error, error) {
 	engine, err := ledgertest.OpenStore(fs, "log", fatal)
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := ledger.Open(context.Background(), ledger.Config{Store: engine, Signer: ledgertest.Signer(), VKey: ledgertest.VKey})
+	l, err := ledger.Open(context.Background(), ledger.Config{Store: engine, Signer: ledgertest.Signer(), VKey: ledgertest.VKey, Keys: keys})
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (closing: %v)", err, engine.Close())
 	}

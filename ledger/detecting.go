@@ -98,7 +98,7 @@ func (f *follower) give(o *detect.Owed) {
 // was full, or its clock at fault.
 func (f *follower) giveAgain() {
 	d := f.replay.detecting
-	if d.sent == nil || f.l.shutReason() != "" {
+	if d.sent == nil || f.l.rests() != "" {
 		return
 	}
 	still := map[*detect.Owed]*work{}

@@ -21,7 +21,14 @@ func (l *Ledger) AppendOwn(ctx context.Context, kind daybookv1.Kind, body []byte
 // Misjudge has the ledger judge by no approvals: what a damaged program might do.
 func (l *Ledger) Misjudge(ctx context.Context) error {
 	_, err := l.govern(ctx, func(q *sequencer, w *work) error {
+		opened, err := l.past().entry(0, daybookv1.Kind_KIND_ORIGIN_OPENED)
+		if err != nil {
+			return err
+		}
 		l.judge = new(domains.Judge)
+		if err := l.judge.Apply(0, opened.Head.LogTimeNS, opened.Place.Kind, opened.Body); err != nil {
+			return err
+		}
 		body, err := marshal(&daybookv1.Activity{Type: daybookv1.ActivityType_ACTIVITY_TYPE_ADMIN, Actor: "test", Count: 1})
 		if err != nil {
 			return err

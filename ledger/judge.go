@@ -36,7 +36,7 @@ func (p pastReader) entry(index uint64, kind daybookv1.Kind) (*verify.Entry, err
 }
 
 // judge makes the judge that stands after the entries whose streams are given:
-// the map in force, the parts since, and every approval and revocation.
+// the map in force, the parts since, every approval and revocation, and the keys.
 func (p pastReader) judge(streams map[verify.StreamKey]*stream) (*domains.Judge, error) {
 	newest := map[daybookv1.Kind][]uint64{}
 	for key, st := range streams {
@@ -53,7 +53,7 @@ func (p pastReader) judge(streams map[verify.StreamKey]*stream) (*domains.Judge,
 		}
 	}
 	var taken []taken
-	for _, kind := range []daybookv1.Kind{daybookv1.Kind_KIND_APPROVAL, daybookv1.Kind_KIND_REVOCATION, daybookv1.Kind_KIND_PART} {
+	for _, kind := range pastKinds() {
 		from := uint64(0)
 		if kind == daybookv1.Kind_KIND_PART && force != nil {
 			from = force.Index
@@ -65,6 +65,12 @@ func (p pastReader) judge(streams map[verify.StreamKey]*stream) (*domains.Judge,
 		}
 	}
 	return j, applyTaken(j, taken, force)
+}
+
+// pastKinds are the kinds that [domains.Takes], but for the domain map itself.
+func pastKinds() []daybookv1.Kind {
+	return []daybookv1.Kind{daybookv1.Kind_KIND_ORIGIN_OPENED, daybookv1.Kind_KIND_APPROVAL, daybookv1.Kind_KIND_REVOCATION,
+		daybookv1.Kind_KIND_PART, daybookv1.Kind_KIND_KEY_ROTATION, daybookv1.Kind_KIND_SUCCESSION}
 }
 
 // A taken is an entry that judgement follows from.

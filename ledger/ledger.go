@@ -29,8 +29,7 @@ type Ledger struct {
 	watched     *watched
 	clock       Clock
 	log         *slog.Logger
-	signer      note.Signer
-	vkey        string
+	keyring     func(vkey string) (note.Signer, error)
 	origin      string
 	anchor      Anchor
 	evidence    Evidence
@@ -88,6 +87,9 @@ type Ledger struct {
 	}
 	verification atomic.Pointer[Verification]
 	archive      *archive
+
+	signing atomic.Pointer[signing]           // of the newest head
+	ended   atomic.Pointer[domains.Succeeded] // what ended the log; nil: it goes on
 }
 
 // Run sequences, publishes and follows until ctx ends; then it finishes what
@@ -195,6 +197,9 @@ func (l *Ledger) announce(c *cohort) {
 		}
 		return
 	}
+	if c.signing != nil {
+		l.signing.Store(c.signing)
+	}
 	if l.shutReason() == "" {
 		signed, err := l.sign(c.next.Size, c.next.Root)
 		if err != nil {
@@ -204,11 +209,14 @@ func (l *Ledger) announce(c *cohort) {
 		}
 		c.checkpoint = signed
 	}
-	works, version := c.works, c.version
+	works, version, end := c.works, c.version, c.last
 	l.handover.give(c)
 	l.head.Store(&Head{Term: c.next.Term, Size: c.next.Size, Root: c.next.Root, TimeNS: c.next.TimeNS, Checkpoint: c.checkpoint})
 	if version != nil {
 		l.inForce.Store(version)
+	}
+	if end != nil {
+		l.ended.Store(end)
 	}
 	l.published.notify()
 	for _, w := range works {
@@ -220,7 +228,7 @@ func (l *Ledger) announce(c *cohort) {
 // that size is durable and that the log is not shut.
 func (l *Ledger) sign(size uint64, root verify.Hash) ([]byte, error) {
 	text := verify.FormatCheckpoint(verify.Checkpoint{Origin: l.origin, Size: size, Root: root})
-	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
+	signed, err := note.Sign(&note.Note{Text: text}, l.signing.Load().signers...)
 	if err != nil {
 		return nil, fmt.Errorf("signing the checkpoint of size %d: %w", size, err)
 	}
@@ -263,8 +271,8 @@ const anchorEvery = 500 * time.Millisecond
 // Head is the newest published head.
 func (l *Ledger) Head() Head { return *l.head.Load() }
 
-// VKey is the log's verifier key, Origin its name.
-func (l *Ledger) VKey() string { return l.vkey }
+// VKey is the log's present verifier key.
+func (l *Ledger) VKey() string { return l.Keys().Current().VKey }
 
 // Origin is the log's name.
 func (l *Ledger) Origin() string { return l.origin }
@@ -280,6 +288,9 @@ func (l *Ledger) Ready() (bool, string) {
 		return false, "shut: " + l.shut
 	case l.clockAt != "":
 		return false, l.clockAt
+	}
+	if err := l.succeeded(); err != nil {
+		return false, err.Error()
 	}
 	reason := l.watched.ready()
 	return reason == "", reason
@@ -315,7 +326,7 @@ func (l *Ledger) Status() Status {
 		CloseTook: time.Duration(l.closes.took.Load()), Origin: l.origin, Shut: shut, FollowerLag: h.Size - min(h.Size, l.position.Load()),
 		IndexLag: h.Size - min(h.Size, l.index.Position()),
 		Streams:  int(l.streams.Load()), Runs: int(l.runs.Load()), QueueBytes: l.queue.waiting(), DiskBytes: l.engine.DiskBytes(),
-		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(verify.LatenessLimit), VKey: l.vkey,
+		PublicTiles: l.publicTiles, ClockFault: clock != "", LatenessNS: int64(verify.LatenessLimit), VKey: l.VKey(),
 		Verification: *l.verification.Load(), Disk: l.watched.status()}
 }
 

@@ -177,8 +177,8 @@ func newLedger(cfg *Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	if id.Origin != cfg.Signer.Name() || id.VKey != cfg.VKey {
-		return nil, fmt.Errorf("%w: origin %s with key %s, not %s", ErrForeignStore, id.Origin, id.VKey, cfg.VKey)
+	if err := id.foreign(cfg.Signer.Name()); err != nil {
+		return nil, err
 	}
 	if cfg.Clock.Wall == nil {
 		cfg.Clock = SystemClock()
@@ -192,7 +192,7 @@ func newLedger(cfg *Config) (*Ledger, error) {
 	w := watch(cfg)
 	cfg.Store = w
 	w.disk.look()
-	l := &Ledger{engine: w, watched: w, clock: cfg.Clock, log: cfg.Logger, signer: cfg.Signer, vkey: cfg.VKey, origin: id.Origin,
+	l := &Ledger{engine: w, watched: w, clock: cfg.Clock, log: cfg.Logger, keyring: keyringOf(cfg), origin: id.Origin,
 		anchor: cfg.Anchor, evidence: cfg.Evidence, vault: cfg.Vault, metrics: cfg.Metrics, software: cfg.Software, readClock: cfg.ReadClock,
 		workers: defaultWorkers(cfg.Workers), publicTiles: id.PublicTiles, queue: newQueue(cfg.QueueBytes),
 		submitted: make(chan *cohort, cfg.Store.InFlight()), tiles: newTiles(cfg.Store), frames: newFrameCache(cfg.Store),
@@ -235,6 +235,13 @@ func (l *Ledger) recover(head store.Head) error {
 		return err
 	}
 	if err := l.recoverJudge(); err != nil {
+		return err
+	}
+	id, err := ReadIdentity(l.engine)
+	if err == nil {
+		err = l.recoverSigning(id)
+	}
+	if err != nil {
 		return err
 	}
 	l.seq.version = l.judge.InForce()

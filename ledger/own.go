@@ -158,7 +158,7 @@ func (q *sequencer) enforce() (*domains.Version, error) {
 }
 
 func (q *sequencer) ownProducer() Producer {
-	return Producer{ID: q.l.origin, KeyFingerprint: sha256.Sum256([]byte(q.l.vkey))}
+	return Producer{ID: q.l.origin, KeyFingerprint: q.l.judge.Keys().Current().Fingerprint}
 }
 
 // openOwn opens the ledger's own run of this opening, once.

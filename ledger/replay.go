@@ -144,6 +144,9 @@ func (p *replay) check(index uint64) error {
 	if place.Position != st.count || place.PreviousInStream != st.previous {
 		return fmt.Errorf("position %d after %d in its stream, previous %d, not %d", place.Position, st.count, place.PreviousInStream, st.previous)
 	}
+	if err := p.checkReign(index); err != nil {
+		return err
+	}
 	if err := p.checkJudgement(); err != nil || place.Kind == daybookv1.Kind_KIND_ACCESS {
 		return err
 	}

@@ -49,6 +49,7 @@ type sequencer struct {
 	grounds  domains.Grounds    // of the entry being placed
 	raised   []*daybookv1.Alert // by this cohort, placed at its end
 	silences silences
+	end      *domains.Succeeded // the log's last entry; nil: it goes on
 }
 
 func (q *sequencer) loop() {
@@ -152,6 +153,9 @@ func (q *sequencer) refusal(w *work) error {
 	}
 	if reason := q.l.shutReason(); reason != "" {
 		return &ShutError{reason}
+	}
+	if q.end != nil {
+		return &SucceededError{q.end.Body.Origin, q.end.Body.Vkey, q.end.Index}
 	}
 	own := w == nil || w.op >= opOwn
 	if err := q.l.watched.disk.refusal(own); err != nil && (own || !q.repeats(w)) {

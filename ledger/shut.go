@@ -1,9 +1,8 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
@@ -36,7 +35,7 @@ func (l *Ledger) checkAnchor(head store.Head) error {
 		return nil
 	}
 	c, err := l.ownCheckpoint(signed)
-	if err != nil {
+	if err != nil && !errors.Is(err, verify.ErrKeyCompromised) { // our own file, of before
 		l.shut = fmt.Sprintf("the anchor is not a checkpoint of this log (%v): restore the right anchor", err)
 		return nil
 	}
@@ -54,31 +53,19 @@ func (l *Ledger) checkAnchor(head store.Head) error {
 	return nil
 }
 
-// ownCheckpoint opens a checkpoint that this log signed.
+// ownCheckpoint opens a checkpoint that this log signed, with a key that may sign
+// that size. verify.ErrKeyCompromised, with the checkpoint, where it is signed with
+// nothing but a key that is in other hands.
 func (l *Ledger) ownCheckpoint(signed []byte) (verify.Checkpoint, error) {
-	v, err := note.NewVerifier(l.vkey)
-	if err != nil {
-		return verify.Checkpoint{}, err
-	}
-	n, err := note.Open(signed, note.VerifierList(v))
-	if err != nil {
-		return verify.Checkpoint{}, err
-	}
-	c, err := verify.ParseCheckpoint(n.Text)
-	if err != nil {
-		return verify.Checkpoint{}, err
-	}
-	if c.Origin != l.origin {
-		return verify.Checkpoint{}, fmt.Errorf("origin %s, not %s", c.Origin, l.origin)
-	}
-	return c, nil
+	return l.Keys().OpenCheckpoint(signed)
 }
 
 // witness compares the newest checkpoint that a producer holds with the local
 // tree: every producer is a witness. One under our own key that is larger than
 // the tree, or inconsistent with it, shuts the log and is kept as evidence; one
-// without our signature is reported, not obeyed. It returns the checkpoint's
-// size, 0 where there is none.
+// without our signature is reported, not obeyed; so is one that only a key in other
+// hands signed, or else whoever has that key could shut the log. It returns the
+// checkpoint's size, 0 where there is none.
 func (l *Ledger) witness(producer Producer, signed []byte) (uint64, error) {
 	if len(signed) == 0 {
 		return 0, nil
@@ -91,7 +78,8 @@ func (l *Ledger) witness(producer Producer, signed []byte) (uint64, error) {
 // where it did and it contradicts the tree: the log is shut then.
 func (l *Ledger) PresentCheckpoint(who string, signed []byte) (uint64, error) {
 	c, err := l.ownCheckpoint(signed)
-	if err != nil {
+	doubt := errors.Is(err, verify.ErrKeyCompromised)
+	if err != nil && !doubt {
 		l.log.Warn("a checkpoint without our signature was presented", "by", who, "error", err)
 		return 0, &RefusedError{Field: "checkpoint", Reason: "not a checkpoint of this log under its key: " + err.Error()}
 	}
@@ -106,6 +94,10 @@ func (l *Ledger) PresentCheckpoint(who string, signed []byte) (uint64, error) {
 	}
 	if reason == "" {
 		return c.Size, nil
+	}
+	if doubt {
+		l.log.Warn("a checkpoint that only a compromised key signed was presented", "by", who, "checkpoint", reason)
+		return 0, &RefusedError{Field: "checkpoint", Reason: reason + "; it is signed with a key in other hands alone: move it away, and keep it as evidence", Cause: err}
 	}
 	l.shutBecause(reason, signed)
 	return 0, &ForkError{Presented: signed, Reason: reason}

@@ -27,6 +27,10 @@ type Config struct {
 	// AwaitWitnesses opens the log shut until the quorum of the Policy cosigned the
 	// size it opens with: a store restored from an older copy then stays shut.
 	AwaitWitnesses bool
+	// Keys finds the signer of another key, by its verifier key: where the log's key
+	// was rotated, or is to be. It is called at open and when a key is rotated.
+	// ErrNoKey where it has none. nil: there is only Signer.
+	Keys func(vkey string) (note.Signer, error)
 	// Anchor keeps the newest checkpoint outside of the store; nil: none, for
 	// tests only.
 	Anchor Anchor

@@ -21,6 +21,7 @@ type admin struct {
 	log       *ledger.Ledger
 	witnesses *witness.Witnesses // nil: there are none
 	version   string
+	now       func() time.Time
 	stopping  <-chan struct{} // closed when the server stops
 	ballast   func() int64    // nil: there is none
 	fsck      sync.Mutex      // held by the one check that runs

@@ -37,6 +37,7 @@ const (
 	ReasonNoRun           = "NO_RUN"             // open the run
 	ReasonRunEnded        = "RUN_ENDED"          // open a new run
 	ReasonShut            = "SHUT"               // the log reads but does not append
+	ReasonSucceeded       = "SUCCEEDED"          // the log has ended: its successor takes what comes
 	ReasonClock           = "CLOCK"              // as SHUT, until the clock is right
 	ReasonBusy            = "BUSY"               // RetryInfo says when to try again
 	ReasonDiskLow         = "DISK_LOW"           // as BUSY, until the log's disk has room: reads go on
@@ -116,6 +117,9 @@ func refusalOf(err error) (refusal, bool) {
 		fork     *ledger.ForkError
 		carried  interface{ GRPCStatus() *status.Status } // by the transport: a message too large or malformed
 	)
+	if r, ok := refusalOfReign(err); ok {
+		return r, true
+	}
 	switch {
 	case errors.As(err, &request):
 		return refusal{code: request.code, reason: request.reason}, true

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/daybook-ledger/daybook/ledger"
+	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/verify/domains"
 )
 
@@ -29,7 +30,26 @@ const (
 	ReasonApprovalTaken   = "APPROVAL_ID_TAKEN" // another approval has the id
 	ReasonApprovalRevoked = "ALREADY_REVOKED"   // nothing is left to revoke
 	ReasonApproval        = "APPROVAL_REFUSED"  // BadRequest names the field
+
+	ReasonNotApproved = "NOT_APPROVED" // another person must approve it first
+	ReasonNoKey       = "NO_KEY"       // the server has no such key: make it there
 )
+
+// refusalOfReign is the part of the table about the log's keys and its end.
+func refusalOfReign(err error) (refusal, bool) {
+	var succeeded *ledger.SucceededError
+	var missing *access.NotApprovedError
+	var unapproved *domains.UnapprovedError
+	switch {
+	case errors.As(err, &succeeded):
+		return refuse(codes.FailedPrecondition, ReasonSucceeded), true
+	case errors.As(err, &missing), errors.As(err, &unapproved):
+		return refuse(codes.FailedPrecondition, ReasonNotApproved), true
+	case errors.Is(err, ledger.ErrNoKey):
+		return refuse(codes.FailedPrecondition, ReasonNoKey), true
+	}
+	return refusal{}, false
+}
 
 // refusalOfGovernance is the part of the table that acts of people need.
 func refusalOfGovernance(err error) (refusal, bool) {

@@ -41,14 +41,14 @@ import (
 // Who may call what, said a second time and in another way than the table of
 // package access says it: for each role the methods, by listener kind.
 var mayCall = map[string][]string{
-	"producer": {"IngestService/*", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/GetReceipts", "QueryService/GetReceiptBatch"},
+	"producer": {"IngestService/*", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys", "QueryService/GetReceipts", "QueryService/GetReceiptBatch"},
 	"reader":   {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 	"examiner": {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 
 	"production-officer": {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 
-	"approver": {"GovernanceService/*", "QueryService/GetEntry", "QueryService/GetReceiptBatch", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof"},
-	"mirror":   {"QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/GetReceiptBatch"},
+	"approver": {"GovernanceService/*", "QueryService/GetEntry", "QueryService/GetReceiptBatch", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys"},
+	"mirror":   {"QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys", "QueryService/GetReceiptBatch"},
 	"operator": {"AdminService/*"},
 	"nobody":   {},
 }

@@ -210,7 +210,7 @@ func (s *Server) listenGRPC() error {
 	listen := s.o.Config.Listen
 	in := &ingest{log: s.o.Log, metrics: s.o.Metrics, streams: s.streams, stopping: s.stopping}
 	q, gov := s.query(), &governance{log: s.o.Log}
-	ad := &admin{log: s.o.Log, witnesses: s.o.Witnesses, version: s.o.Version, stopping: s.stopping, ballast: s.o.Ballast}
+	ad := &admin{log: s.o.Log, witnesses: s.o.Witnesses, version: s.o.Version, now: s.o.Now, stopping: s.stopping, ballast: s.o.Ballast}
 	return errors.Join(
 		s.addGRPC("ingest", listen.Ingest, &s.addresses.Ingest,
 			func(g *grpc.Server) { apiv1.RegisterIngestServiceServer(g, in) }),

@@ -11,7 +11,6 @@ import (
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/witness"
-	"github.com/daybook-ledger/daybook/verify"
 )
 
 const (
@@ -38,7 +37,7 @@ func (s *query) policyText() string {
 	if s.policy != nil {
 		return s.policy.Text
 	}
-	return verify.FormatPolicy(s.log.VKey())
+	return s.log.Keys().Policy()
 }
 
 // witnessed returns the newest witnessed checkpoint. size is what else was asked

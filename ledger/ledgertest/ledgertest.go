@@ -111,7 +111,8 @@ type Options struct {
 	Await       bool           // as ledger.Config's AwaitWitnesses
 	ReadClock   func() ledger.ClockReading
 
-	VerifyPeriod time.Duration // as in ledger.Config
+	Keys         func(vkey string) (note.Signer, error) // as in ledger.Config
+	VerifyPeriod time.Duration                          // as in ledger.Config
 	VerifyRate   uint64
 	Sleep        func(context.Context, time.Duration) error
 	Wrap         func(store.Engine) store.Engine // what the ledger sees of the store; nil: itself
@@ -167,7 +168,7 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 		o.Evidence = MemEvidence{}
 	}
 	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, ReadClock: o.ReadClock, AcceptClock: o.AcceptClock,
-		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy, AwaitWitnesses: o.Await}
+		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy, AwaitWitnesses: o.Await, Keys: o.Keys}
 	if o.Wrap != nil {
 		cfg.Store = o.Wrap(engine)
 	}

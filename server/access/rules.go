@@ -77,6 +77,7 @@ var rules = map[string]Rule{
 	"/daybook.api.v1.QueryService/GetCheckpoint":       proves,
 	"/daybook.api.v1.QueryService/GetConsistencyProof": proves,
 	"/daybook.api.v1.QueryService/WaitWitnessed":       proves,
+	"/daybook.api.v1.QueryService/ListKeys":            proves,
 	"/daybook.api.v1.QueryService/GetEntry":            proven,
 	"/daybook.api.v1.QueryService/GetEvent":            reads,
 	"/daybook.api.v1.QueryService/ListEntries":         reads,
@@ -102,6 +103,9 @@ var rules = map[string]Rule{
 	"/daybook.api.v1.AdminService/GetStatus": operates,
 	"/daybook.api.v1.AdminService/Fsck":      operates,
 	"/daybook.api.v1.AdminService/CloseNow":  acts,
+	"/daybook.api.v1.AdminService/RotateKey": operates, // its entry names who did it, as do the next two
+	"/daybook.api.v1.AdminService/RetireKey": operates,
+	"/daybook.api.v1.AdminService/Succeed":   operates,
 
 	"/grpc.health.v1.Health/Check": healthy,
 	"/grpc.health.v1.Health/List":  healthy,

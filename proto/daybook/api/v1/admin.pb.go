@@ -948,6 +948,372 @@ func (x *CloseNowResponse) GetEntry() *GetEntryResponse {
 	return nil
 }
 
+// RotateKeyRequest names the key that takes over.
+type RotateKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Verifier key of the new key, under the log's origin.
+	Vkey string `protobuf:"bytes,1,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The present key is in other hands: it signs nothing more.
+	Compromised   bool `protobuf:"varint,3,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeyRequest) Reset() {
+	*x = RotateKeyRequest{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeyRequest) ProtoMessage() {}
+
+func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
+func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *RotateKeyRequest) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
+func (x *RotateKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RotateKeyRequest) GetCompromised() bool {
+	if x != nil {
+		return x.Compromised
+	}
+	return false
+}
+
+// RotateKeyResponse says where the rotation is.
+type RotateKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of its entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// A checkpoint that covers it.
+	Checkpoint    []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateKeyResponse) Reset() {
+	*x = RotateKeyResponse{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateKeyResponse) ProtoMessage() {}
+
+func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
+func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *RotateKeyResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RotateKeyResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+// RetireKeyRequest ends the overlap under way.
+type RetireKeyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The old key is in other hands.
+	Compromised   bool `protobuf:"varint,2,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireKeyRequest) Reset() {
+	*x = RetireKeyRequest{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireKeyRequest) ProtoMessage() {}
+
+func (x *RetireKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireKeyRequest.ProtoReflect.Descriptor instead.
+func (*RetireKeyRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RetireKeyRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *RetireKeyRequest) GetCompromised() bool {
+	if x != nil {
+		return x.Compromised
+	}
+	return false
+}
+
+// RetireKeyResponse says where the retirement is.
+type RetireKeyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of its entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// A checkpoint that covers it.
+	Checkpoint []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The key that was retired.
+	Vkey          string `protobuf:"bytes,3,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireKeyResponse) Reset() {
+	*x = RetireKeyResponse{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireKeyResponse) ProtoMessage() {}
+
+func (x *RetireKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireKeyResponse.ProtoReflect.Descriptor instead.
+func (*RetireKeyResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RetireKeyResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *RetireKeyResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *RetireKeyResponse) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
+// SucceedRequest names the log that continues this one.
+type SucceedRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its origin.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Its verifier key.
+	Vkey string `protobuf:"bytes,2,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedRequest) Reset() {
+	*x = SucceedRequest{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedRequest) ProtoMessage() {}
+
+func (x *SucceedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedRequest.ProtoReflect.Descriptor instead.
+func (*SucceedRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SucceedRequest) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *SucceedRequest) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
+func (x *SucceedRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// SucceedResponse is the end of this log.
+type SucceedResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the succession, the last entry.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The last checkpoint.
+	Checkpoint []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	// The key that it is signed with.
+	Vkey          string `protobuf:"bytes,3,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedResponse) Reset() {
+	*x = SucceedResponse{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedResponse) ProtoMessage() {}
+
+func (x *SucceedResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedResponse.ProtoReflect.Descriptor instead.
+func (*SucceedResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *SucceedResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *SucceedResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *SucceedResponse) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
 var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
@@ -1038,11 +1404,42 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x11\n" +
 	"\x0fCloseNowRequest\"J\n" +
 	"\x10CloseNowResponse\x126\n" +
-	"\x05entry\x18\x01 \x01(\v2 .daybook.api.v1.GetEntryResponseR\x05entry2\xf4\x01\n" +
+	"\x05entry\x18\x01 \x01(\v2 .daybook.api.v1.GetEntryResponseR\x05entry\"`\n" +
+	"\x10RotateKeyRequest\x12\x12\n" +
+	"\x04vkey\x18\x01 \x01(\tR\x04vkey\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12 \n" +
+	"\vcompromised\x18\x03 \x01(\bR\vcompromised\"I\n" +
+	"\x11RotateKeyResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\"L\n" +
+	"\x10RetireKeyRequest\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12 \n" +
+	"\vcompromised\x18\x02 \x01(\bR\vcompromised\"]\n" +
+	"\x11RetireKeyResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04vkey\x18\x03 \x01(\tR\x04vkey\"T\n" +
+	"\x0eSucceedRequest\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
+	"\x04vkey\x18\x02 \x01(\tR\x04vkey\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"[\n" +
+	"\x0fSucceedResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\x12\x12\n" +
+	"\x04vkey\x18\x03 \x01(\tR\x04vkey2\xe4\x03\n" +
 	"\fAdminService\x12P\n" +
 	"\tGetStatus\x12 .daybook.api.v1.GetStatusRequest\x1a!.daybook.api.v1.GetStatusResponse\x12C\n" +
 	"\x04Fsck\x12\x1b.daybook.api.v1.FsckRequest\x1a\x1c.daybook.api.v1.FsckResponse0\x01\x12M\n" +
-	"\bCloseNow\x12\x1f.daybook.api.v1.CloseNowRequest\x1a .daybook.api.v1.CloseNowResponseB\xb8\x01\n" +
+	"\bCloseNow\x12\x1f.daybook.api.v1.CloseNowRequest\x1a .daybook.api.v1.CloseNowResponse\x12P\n" +
+	"\tRotateKey\x12 .daybook.api.v1.RotateKeyRequest\x1a!.daybook.api.v1.RotateKeyResponse\x12P\n" +
+	"\tRetireKey\x12 .daybook.api.v1.RetireKeyRequest\x1a!.daybook.api.v1.RetireKeyResponse\x12J\n" +
+	"\aSucceed\x12\x1e.daybook.api.v1.SucceedRequest\x1a\x1f.daybook.api.v1.SucceedResponseB\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"AdminProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
 
@@ -1058,7 +1455,7 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
@@ -1070,33 +1467,45 @@ var file_daybook_api_v1_admin_proto_goTypes = []any{
 	(*FsckResponse)(nil),          // 7: daybook.api.v1.FsckResponse
 	(*CloseNowRequest)(nil),       // 8: daybook.api.v1.CloseNowRequest
 	(*CloseNowResponse)(nil),      // 9: daybook.api.v1.CloseNowResponse
-	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
-	(*GetEntryResponse)(nil),      // 12: daybook.api.v1.GetEntryResponse
+	(*RotateKeyRequest)(nil),      // 10: daybook.api.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),     // 11: daybook.api.v1.RotateKeyResponse
+	(*RetireKeyRequest)(nil),      // 12: daybook.api.v1.RetireKeyRequest
+	(*RetireKeyResponse)(nil),     // 13: daybook.api.v1.RetireKeyResponse
+	(*SucceedRequest)(nil),        // 14: daybook.api.v1.SucceedRequest
+	(*SucceedResponse)(nil),       // 15: daybook.api.v1.SucceedResponse
+	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
+	(*GetEntryResponse)(nil),      // 18: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	10, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	10, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	16, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	16, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
 	5,  // 2: daybook.api.v1.GetStatusResponse.disk:type_name -> daybook.api.v1.DiskStatus
 	4,  // 3: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
 	2,  // 4: daybook.api.v1.GetStatusResponse.witnesses:type_name -> daybook.api.v1.Witnesses
 	3,  // 5: daybook.api.v1.Witnesses.witnesses:type_name -> daybook.api.v1.Witness
-	10, // 6: daybook.api.v1.Witness.time:type_name -> google.protobuf.Timestamp
-	10, // 7: daybook.api.v1.Witness.error_time:type_name -> google.protobuf.Timestamp
-	11, // 8: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
-	10, // 9: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
-	10, // 10: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
-	10, // 11: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
-	10, // 12: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
-	12, // 13: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	16, // 6: daybook.api.v1.Witness.time:type_name -> google.protobuf.Timestamp
+	16, // 7: daybook.api.v1.Witness.error_time:type_name -> google.protobuf.Timestamp
+	17, // 8: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
+	16, // 9: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
+	16, // 10: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
+	16, // 11: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
+	16, // 12: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
+	18, // 13: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
 	0,  // 14: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
 	6,  // 15: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
 	8,  // 16: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
-	1,  // 17: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	7,  // 18: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	9,  // 19: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
+	10, // 17: daybook.api.v1.AdminService.RotateKey:input_type -> daybook.api.v1.RotateKeyRequest
+	12, // 18: daybook.api.v1.AdminService.RetireKey:input_type -> daybook.api.v1.RetireKeyRequest
+	14, // 19: daybook.api.v1.AdminService.Succeed:input_type -> daybook.api.v1.SucceedRequest
+	1,  // 20: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	7,  // 21: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	9,  // 22: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	11, // 23: daybook.api.v1.AdminService.RotateKey:output_type -> daybook.api.v1.RotateKeyResponse
+	13, // 24: daybook.api.v1.AdminService.RetireKey:output_type -> daybook.api.v1.RetireKeyResponse
+	15, // 25: daybook.api.v1.AdminService.Succeed:output_type -> daybook.api.v1.SucceedResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1114,7 +1523,7 @@ func file_daybook_api_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,9 @@ const (
 	AdminService_GetStatus_FullMethodName = "/daybook.api.v1.AdminService/GetStatus"
 	AdminService_Fsck_FullMethodName      = "/daybook.api.v1.AdminService/Fsck"
 	AdminService_CloseNow_FullMethodName  = "/daybook.api.v1.AdminService/CloseNow"
+	AdminService_RotateKey_FullMethodName = "/daybook.api.v1.AdminService/RotateKey"
+	AdminService_RetireKey_FullMethodName = "/daybook.api.v1.AdminService/RetireKey"
+	AdminService_Succeed_FullMethodName   = "/daybook.api.v1.AdminService/Succeed"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -38,6 +41,14 @@ type AdminServiceClient interface {
 	// Closes the period under way now, in the middle of the day, and answers once
 	// the close is committed.
 	CloseNow(ctx context.Context, in *CloseNowRequest, opts ...grpc.CallOption) (*CloseNowResponse, error)
+	// Replaces the log's signing key by one that lies in the server's directory.
+	// Another person must have approved it.
+	RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error)
+	// Ends the time in which the old key and the new one both sign.
+	RetireKey(ctx context.Context, in *RetireKeyRequest, opts ...grpc.CallOption) (*RetireKeyResponse, error)
+	// Ends this log for good in favour of another origin. Another person must have
+	// approved it.
+	Succeed(ctx context.Context, in *SucceedRequest, opts ...grpc.CallOption) (*SucceedResponse, error)
 }
 
 type adminServiceClient struct {
@@ -87,6 +98,36 @@ func (c *adminServiceClient) CloseNow(ctx context.Context, in *CloseNowRequest, 
 	return out, nil
 }
 
+func (c *adminServiceClient) RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RotateKeyResponse)
+	err := c.cc.Invoke(ctx, AdminService_RotateKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RetireKey(ctx context.Context, in *RetireKeyRequest, opts ...grpc.CallOption) (*RetireKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RetireKeyResponse)
+	err := c.cc.Invoke(ctx, AdminService_RetireKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) Succeed(ctx context.Context, in *SucceedRequest, opts ...grpc.CallOption) (*SucceedResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedResponse)
+	err := c.cc.Invoke(ctx, AdminService_Succeed_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdminServiceServer is the server API for AdminService service.
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
@@ -101,6 +142,14 @@ type AdminServiceServer interface {
 	// Closes the period under way now, in the middle of the day, and answers once
 	// the close is committed.
 	CloseNow(context.Context, *CloseNowRequest) (*CloseNowResponse, error)
+	// Replaces the log's signing key by one that lies in the server's directory.
+	// Another person must have approved it.
+	RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error)
+	// Ends the time in which the old key and the new one both sign.
+	RetireKey(context.Context, *RetireKeyRequest) (*RetireKeyResponse, error)
+	// Ends this log for good in favour of another origin. Another person must have
+	// approved it.
+	Succeed(context.Context, *SucceedRequest) (*SucceedResponse, error)
 	mustEmbedUnimplementedAdminServiceServer()
 }
 
@@ -119,6 +168,15 @@ func (UnimplementedAdminServiceServer) Fsck(*FsckRequest, grpc.ServerStreamingSe
 }
 func (UnimplementedAdminServiceServer) CloseNow(context.Context, *CloseNowRequest) (*CloseNowResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseNow not implemented")
+}
+func (UnimplementedAdminServiceServer) RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateKey not implemented")
+}
+func (UnimplementedAdminServiceServer) RetireKey(context.Context, *RetireKeyRequest) (*RetireKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RetireKey not implemented")
+}
+func (UnimplementedAdminServiceServer) Succeed(context.Context, *SucceedRequest) (*SucceedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Succeed not implemented")
 }
 func (UnimplementedAdminServiceServer) mustEmbedUnimplementedAdminServiceServer() {}
 func (UnimplementedAdminServiceServer) testEmbeddedByValue()                      {}
@@ -188,6 +246,60 @@ func _AdminService_CloseNow_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_RotateKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RotateKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RotateKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RotateKey(ctx, req.(*RotateKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RetireKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RetireKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RetireKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RetireKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RetireKey(ctx, req.(*RetireKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_Succeed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).Succeed(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_Succeed_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).Succeed(ctx, req.(*SucceedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // AdminService_ServiceDesc is the grpc.ServiceDesc for AdminService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +314,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseNow",
 			Handler:    _AdminService_CloseNow_Handler,
+		},
+		{
+			MethodName: "RotateKey",
+			Handler:    _AdminService_RotateKey_Handler,
+		},
+		{
+			MethodName: "RetireKey",
+			Handler:    _AdminService_RetireKey_Handler,
+		},
+		{
+			MethodName: "Succeed",
+			Handler:    _AdminService_Succeed_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1870,6 +1870,181 @@ func (x *GetConsistencyProofResponse) GetCheckpoint() []byte {
 	return nil
 }
 
+// ListKeysRequest asks for the log's keys.
+type ListKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListKeysRequest) Reset() {
+	*x = ListKeysRequest{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListKeysRequest) ProtoMessage() {}
+
+func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
+func (*ListKeysRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
+}
+
+// ListKeysResponse holds the log's keys.
+type ListKeysResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Keys, oldest first; the last one is the present one.
+	Keys          []*LogKey `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListKeysResponse) Reset() {
+	*x = ListKeysResponse{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListKeysResponse) ProtoMessage() {}
+
+func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
+func (*ListKeysResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListKeysResponse) GetKeys() []*LogKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// LogKey is a signing key of the log.
+type LogKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Verifier key.
+	Vkey string `protobuf:"bytes,1,opt,name=vkey,proto3" json:"vkey,omitempty"`
+	// Index of the entry that names it: 0, or that of a rotation.
+	Since uint64 `protobuf:"varint,2,opt,name=since,proto3" json:"since,omitempty"`
+	// Index of the entry by which it signs no more, plus 1; 0: it signs.
+	Ended uint64 `protobuf:"varint,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	// It was said to be in other hands.
+	Compromised bool `protobuf:"varint,4,opt,name=compromised,proto3" json:"compromised,omitempty"`
+	// Receipt of the rotation that names it, whose checkpoint the key before signed,
+	// where that key was at hand; absent: the first key.
+	Rotation *ReceiptFile `protobuf:"bytes,5,opt,name=rotation,proto3" json:"rotation,omitempty"`
+	// Receipt of the entry that retired it; absent: there is none.
+	Retirement    *ReceiptFile `protobuf:"bytes,6,opt,name=retirement,proto3" json:"retirement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogKey) Reset() {
+	*x = LogKey{}
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogKey) ProtoMessage() {}
+
+func (x *LogKey) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogKey.ProtoReflect.Descriptor instead.
+func (*LogKey) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LogKey) GetVkey() string {
+	if x != nil {
+		return x.Vkey
+	}
+	return ""
+}
+
+func (x *LogKey) GetSince() uint64 {
+	if x != nil {
+		return x.Since
+	}
+	return 0
+}
+
+func (x *LogKey) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *LogKey) GetCompromised() bool {
+	if x != nil {
+		return x.Compromised
+	}
+	return false
+}
+
+func (x *LogKey) GetRotation() *ReceiptFile {
+	if x != nil {
+		return x.Rotation
+	}
+	return nil
+}
+
+func (x *LogKey) GetRetirement() *ReceiptFile {
+	if x != nil {
+		return x.Retirement
+	}
+	return nil
+}
+
 // GetReceiptsRequest names entries.
 type GetReceiptsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1883,7 +2058,7 @@ type GetReceiptsRequest struct {
 
 func (x *GetReceiptsRequest) Reset() {
 	*x = GetReceiptsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +2070,7 @@ func (x *GetReceiptsRequest) String() string {
 func (*GetReceiptsRequest) ProtoMessage() {}
 
 func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[16]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2083,7 @@ func (x *GetReceiptsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{16}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetReceiptsRequest) GetIndexes() []uint64 {
@@ -1936,7 +2111,7 @@ type GetReceiptsResponse struct {
 
 func (x *GetReceiptsResponse) Reset() {
 	*x = GetReceiptsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1948,7 +2123,7 @@ func (x *GetReceiptsResponse) String() string {
 func (*GetReceiptsResponse) ProtoMessage() {}
 
 func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[17]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1961,7 +2136,7 @@ func (x *GetReceiptsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptsResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{17}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetReceiptsResponse) GetReceipts() []*ReceiptFile {
@@ -1986,7 +2161,7 @@ type ReceiptFile struct {
 
 func (x *ReceiptFile) Reset() {
 	*x = ReceiptFile{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2173,7 @@ func (x *ReceiptFile) String() string {
 func (*ReceiptFile) ProtoMessage() {}
 
 func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[18]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2186,7 @@ func (x *ReceiptFile) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiptFile.ProtoReflect.Descriptor instead.
 func (*ReceiptFile) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{18}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReceiptFile) GetIndex() uint64 {
@@ -2048,7 +2223,7 @@ type IndexRange struct {
 
 func (x *IndexRange) Reset() {
 	*x = IndexRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2235,7 @@ func (x *IndexRange) String() string {
 func (*IndexRange) ProtoMessage() {}
 
 func (x *IndexRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[19]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2248,7 @@ func (x *IndexRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IndexRange.ProtoReflect.Descriptor instead.
 func (*IndexRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{19}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *IndexRange) GetFirstIndex() uint64 {
@@ -2103,7 +2278,7 @@ type GetReceiptBatchRequest struct {
 
 func (x *GetReceiptBatchRequest) Reset() {
 	*x = GetReceiptBatchRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2115,7 +2290,7 @@ func (x *GetReceiptBatchRequest) String() string {
 func (*GetReceiptBatchRequest) ProtoMessage() {}
 
 func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[20]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2128,7 +2303,7 @@ func (x *GetReceiptBatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchRequest.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{20}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetReceiptBatchRequest) GetRanges() []*IndexRange {
@@ -2159,7 +2334,7 @@ type GetReceiptBatchResponse struct {
 
 func (x *GetReceiptBatchResponse) Reset() {
 	*x = GetReceiptBatchResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2346,7 @@ func (x *GetReceiptBatchResponse) String() string {
 func (*GetReceiptBatchResponse) ProtoMessage() {}
 
 func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[21]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2359,7 @@ func (x *GetReceiptBatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReceiptBatchResponse.ProtoReflect.Descriptor instead.
 func (*GetReceiptBatchResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{21}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetReceiptBatchResponse) GetRanges() []*ProvenRange {
@@ -2216,7 +2391,7 @@ type ProvenRange struct {
 
 func (x *ProvenRange) Reset() {
 	*x = ProvenRange{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2403,7 @@ func (x *ProvenRange) String() string {
 func (*ProvenRange) ProtoMessage() {}
 
 func (x *ProvenRange) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[22]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2416,7 @@ func (x *ProvenRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProvenRange.ProtoReflect.Descriptor instead.
 func (*ProvenRange) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{22}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ProvenRange) GetFirstIndex() uint64 {
@@ -2278,7 +2453,7 @@ type ListClosesRequest struct {
 
 func (x *ListClosesRequest) Reset() {
 	*x = ListClosesRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2290,7 +2465,7 @@ func (x *ListClosesRequest) String() string {
 func (*ListClosesRequest) ProtoMessage() {}
 
 func (x *ListClosesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[23]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2303,7 +2478,7 @@ func (x *ListClosesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClosesRequest.ProtoReflect.Descriptor instead.
 func (*ListClosesRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{23}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListClosesRequest) GetPageSize() int32 {
@@ -2333,7 +2508,7 @@ type ListClosesResponse struct {
 
 func (x *ListClosesResponse) Reset() {
 	*x = ListClosesResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2520,7 @@ func (x *ListClosesResponse) String() string {
 func (*ListClosesResponse) ProtoMessage() {}
 
 func (x *ListClosesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[24]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2533,7 @@ func (x *ListClosesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListClosesResponse.ProtoReflect.Descriptor instead.
 func (*ListClosesResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{24}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListClosesResponse) GetCloses() []*CloseView {
@@ -2388,7 +2563,7 @@ type CloseView struct {
 
 func (x *CloseView) Reset() {
 	*x = CloseView{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2575,7 @@ func (x *CloseView) String() string {
 func (*CloseView) ProtoMessage() {}
 
 func (x *CloseView) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[25]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2588,7 @@ func (x *CloseView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseView.ProtoReflect.Descriptor instead.
 func (*CloseView) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{25}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CloseView) GetIndex() uint64 {
@@ -2444,7 +2619,7 @@ type GetCloseRequest struct {
 
 func (x *GetCloseRequest) Reset() {
 	*x = GetCloseRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2456,7 +2631,7 @@ func (x *GetCloseRequest) String() string {
 func (*GetCloseRequest) ProtoMessage() {}
 
 func (x *GetCloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[26]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2469,7 +2644,7 @@ func (x *GetCloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRequest.ProtoReflect.Descriptor instead.
 func (*GetCloseRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{26}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetCloseRequest) GetIndex() uint64 {
@@ -2497,7 +2672,7 @@ type GetCloseResponse struct {
 
 func (x *GetCloseResponse) Reset() {
 	*x = GetCloseResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2509,7 +2684,7 @@ func (x *GetCloseResponse) String() string {
 func (*GetCloseResponse) ProtoMessage() {}
 
 func (x *GetCloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[27]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2522,7 +2697,7 @@ func (x *GetCloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseResponse.ProtoReflect.Descriptor instead.
 func (*GetCloseResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{27}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetCloseResponse) GetEntry() *GetEntryResponse {
@@ -2555,7 +2730,7 @@ type ListCloseRowsRequest struct {
 
 func (x *ListCloseRowsRequest) Reset() {
 	*x = ListCloseRowsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +2742,7 @@ func (x *ListCloseRowsRequest) String() string {
 func (*ListCloseRowsRequest) ProtoMessage() {}
 
 func (x *ListCloseRowsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[28]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +2755,7 @@ func (x *ListCloseRowsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCloseRowsRequest.ProtoReflect.Descriptor instead.
 func (*ListCloseRowsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{28}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCloseRowsRequest) GetIndex() uint64 {
@@ -2650,7 +2825,7 @@ type ListCloseRowsResponse struct {
 
 func (x *ListCloseRowsResponse) Reset() {
 	*x = ListCloseRowsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2662,7 +2837,7 @@ func (x *ListCloseRowsResponse) String() string {
 func (*ListCloseRowsResponse) ProtoMessage() {}
 
 func (x *ListCloseRowsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[29]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2675,7 +2850,7 @@ func (x *ListCloseRowsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCloseRowsResponse.ProtoReflect.Descriptor instead.
 func (*ListCloseRowsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{29}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListCloseRowsResponse) GetIndex() uint64 {
@@ -2731,7 +2906,7 @@ type CloseRow struct {
 
 func (x *CloseRow) Reset() {
 	*x = CloseRow{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2743,7 +2918,7 @@ func (x *CloseRow) String() string {
 func (*CloseRow) ProtoMessage() {}
 
 func (x *CloseRow) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[30]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2756,7 +2931,7 @@ func (x *CloseRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRow.ProtoReflect.Descriptor instead.
 func (*CloseRow) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{30}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CloseRow) GetRowIndex() uint64 {
@@ -2827,7 +3002,7 @@ type StreamName struct {
 
 func (x *StreamName) Reset() {
 	*x = StreamName{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2839,7 +3014,7 @@ func (x *StreamName) String() string {
 func (*StreamName) ProtoMessage() {}
 
 func (x *StreamName) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[31]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2852,7 +3027,7 @@ func (x *StreamName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamName.ProtoReflect.Descriptor instead.
 func (*StreamName) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{31}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *StreamName) GetKind() v1.Kind {
@@ -2903,7 +3078,7 @@ type RunName struct {
 
 func (x *RunName) Reset() {
 	*x = RunName{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2915,7 +3090,7 @@ func (x *RunName) String() string {
 func (*RunName) ProtoMessage() {}
 
 func (x *RunName) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[32]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2928,7 +3103,7 @@ func (x *RunName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunName.ProtoReflect.Descriptor instead.
 func (*RunName) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{32}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RunName) GetProducer() string {
@@ -2960,7 +3135,7 @@ type GetCloseRowRequest struct {
 
 func (x *GetCloseRowRequest) Reset() {
 	*x = GetCloseRowRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2972,7 +3147,7 @@ func (x *GetCloseRowRequest) String() string {
 func (*GetCloseRowRequest) ProtoMessage() {}
 
 func (x *GetCloseRowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[33]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2985,7 +3160,7 @@ func (x *GetCloseRowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRowRequest.ProtoReflect.Descriptor instead.
 func (*GetCloseRowRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{33}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetCloseRowRequest) GetIndex() uint64 {
@@ -3030,7 +3205,7 @@ type GetCloseRowResponse struct {
 
 func (x *GetCloseRowResponse) Reset() {
 	*x = GetCloseRowResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3042,7 +3217,7 @@ func (x *GetCloseRowResponse) String() string {
 func (*GetCloseRowResponse) ProtoMessage() {}
 
 func (x *GetCloseRowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[34]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3055,7 +3230,7 @@ func (x *GetCloseRowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCloseRowResponse.ProtoReflect.Descriptor instead.
 func (*GetCloseRowResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{34}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetCloseRowResponse) GetClose() *GetEntryResponse {
@@ -3112,7 +3287,7 @@ type CountPairRequest struct {
 
 func (x *CountPairRequest) Reset() {
 	*x = CountPairRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3299,7 @@ func (x *CountPairRequest) String() string {
 func (*CountPairRequest) ProtoMessage() {}
 
 func (x *CountPairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[35]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3312,7 @@ func (x *CountPairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountPairRequest.ProtoReflect.Descriptor instead.
 func (*CountPairRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{35}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CountPairRequest) GetSource() string {
@@ -3182,7 +3357,7 @@ type CountPairResponse struct {
 
 func (x *CountPairResponse) Reset() {
 	*x = CountPairResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3194,7 +3369,7 @@ func (x *CountPairResponse) String() string {
 func (*CountPairResponse) ProtoMessage() {}
 
 func (x *CountPairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[36]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3207,7 +3382,7 @@ func (x *CountPairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountPairResponse.ProtoReflect.Descriptor instead.
 func (*CountPairResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{36}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CountPairResponse) GetDays() []*PairDay {
@@ -3249,7 +3424,7 @@ type PairDay struct {
 
 func (x *PairDay) Reset() {
 	*x = PairDay{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3261,7 +3436,7 @@ func (x *PairDay) String() string {
 func (*PairDay) ProtoMessage() {}
 
 func (x *PairDay) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[37]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3274,7 +3449,7 @@ func (x *PairDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairDay.ProtoReflect.Descriptor instead.
 func (*PairDay) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{37}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *PairDay) GetCloseIndex() uint64 {
@@ -3334,7 +3509,7 @@ type PairStream struct {
 
 func (x *PairStream) Reset() {
 	*x = PairStream{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3346,7 +3521,7 @@ func (x *PairStream) String() string {
 func (*PairStream) ProtoMessage() {}
 
 func (x *PairStream) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[38]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3359,7 +3534,7 @@ func (x *PairStream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PairStream.ProtoReflect.Descriptor instead.
 func (*PairStream) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{38}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PairStream) GetSide() v1.Side {
@@ -3404,7 +3579,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3416,7 +3591,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[39]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3429,7 +3604,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{39}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListRunsRequest) GetProducer() string {
@@ -3482,7 +3657,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3494,7 +3669,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[40]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3507,7 +3682,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{40}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListRunsResponse) GetRuns() []*RunView {
@@ -3544,7 +3719,7 @@ type GetRunRequest struct {
 
 func (x *GetRunRequest) Reset() {
 	*x = GetRunRequest{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3556,7 +3731,7 @@ func (x *GetRunRequest) String() string {
 func (*GetRunRequest) ProtoMessage() {}
 
 func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[41]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3744,7 @@ func (x *GetRunRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunRequest.ProtoReflect.Descriptor instead.
 func (*GetRunRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{41}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetRunRequest) GetRun() string {
@@ -3597,7 +3772,7 @@ type GetRunResponse struct {
 
 func (x *GetRunResponse) Reset() {
 	*x = GetRunResponse{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3609,7 +3784,7 @@ func (x *GetRunResponse) String() string {
 func (*GetRunResponse) ProtoMessage() {}
 
 func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[42]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3622,7 +3797,7 @@ func (x *GetRunResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRunResponse.ProtoReflect.Descriptor instead.
 func (*GetRunResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{42}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetRunResponse) GetRun() *RunView {
@@ -3694,7 +3869,7 @@ type RunView struct {
 
 func (x *RunView) Reset() {
 	*x = RunView{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3706,7 +3881,7 @@ func (x *RunView) String() string {
 func (*RunView) ProtoMessage() {}
 
 func (x *RunView) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[43]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3719,7 +3894,7 @@ func (x *RunView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunView.ProtoReflect.Descriptor instead.
 func (*RunView) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{43}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *RunView) GetProducer() string {
@@ -3922,7 +4097,7 @@ type RunStatement struct {
 
 func (x *RunStatement) Reset() {
 	*x = RunStatement{}
-	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3934,7 +4109,7 @@ func (x *RunStatement) String() string {
 func (*RunStatement) ProtoMessage() {}
 
 func (x *RunStatement) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_query_proto_msgTypes[44]
+	mi := &file_daybook_api_v1_query_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3947,7 +4122,7 @@ func (x *RunStatement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunStatement.ProtoReflect.Descriptor instead.
 func (*RunStatement) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{44}
+	return file_daybook_api_v1_query_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *RunStatement) GetIndex() uint64 {
@@ -4130,7 +4305,19 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x05proof\x18\x01 \x01(\fR\x05proof\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
-	"checkpoint\"K\n" +
+	"checkpoint\"\x11\n" +
+	"\x0fListKeysRequest\">\n" +
+	"\x10ListKeysResponse\x12*\n" +
+	"\x04keys\x18\x01 \x03(\v2\x16.daybook.api.v1.LogKeyR\x04keys\"\xe0\x01\n" +
+	"\x06LogKey\x12\x12\n" +
+	"\x04vkey\x18\x01 \x01(\tR\x04vkey\x12\x14\n" +
+	"\x05since\x18\x02 \x01(\x04R\x05since\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\x04R\x05ended\x12 \n" +
+	"\vcompromised\x18\x04 \x01(\bR\vcompromised\x127\n" +
+	"\brotation\x18\x05 \x01(\v2\x1b.daybook.api.v1.ReceiptFileR\brotation\x12;\n" +
+	"\n" +
+	"retirement\x18\x06 \x01(\v2\x1b.daybook.api.v1.ReceiptFileR\n" +
+	"retirement\"K\n" +
 	"\x12GetReceiptsRequest\x12\x18\n" +
 	"\aindexes\x18\x01 \x03(\x04R\aindexes\x12\x1b\n" +
 	"\ttree_size\x18\x02 \x01(\x04R\btreeSize\"N\n" +
@@ -4304,7 +4491,7 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"\x16RUN_STATUS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fRUN_STATUS_OPEN\x10\x01\x12\x14\n" +
 	"\x10RUN_STATUS_ENDED\x10\x02\x12\x15\n" +
-	"\x11RUN_STATUS_SILENT\x10\x032\xfb\x0e\n" +
+	"\x11RUN_STATUS_SILENT\x10\x032\xdf\x0f\n" +
 	"\fQueryService\x12m\n" +
 	"\bGetEntry\x12\x1f.daybook.api.v1.GetEntryRequest\x1a .daybook.api.v1.GetEntryResponse\"\x1e\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/entries/{index}\x90\x02\x01\x12o\n" +
 	"\bGetEvent\x12\x1f.daybook.api.v1.GetEventRequest\x1a .daybook.api.v1.GetEventResponse\" \x82\xd3\xe4\x93\x02\x17\x12\x15/v1/events/{event_id}\x90\x02\x01\x12n\n" +
@@ -4313,7 +4500,9 @@ const file_daybook_api_v1_query_proto_rawDesc = "" +
 	"ListValues\x12!.daybook.api.v1.ListValuesRequest\x1a\".daybook.api.v1.ListValuesResponse\"\x1d\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/values/{field}\x90\x02\x01\x12w\n" +
 	"\rGetCheckpoint\x12$.daybook.api.v1.GetCheckpointRequest\x1a%.daybook.api.v1.GetCheckpointResponse\"\x19\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x90\x02\x01\x12\x86\x01\n" +
 	"\rWaitWitnessed\x12$.daybook.api.v1.WaitWitnessedRequest\x1a%.daybook.api.v1.WaitWitnessedResponse\"(\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/entries/{index}/witnessed\x90\x02\x01\x12\x8a\x01\n" +
-	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12o\n" +
+	"\x13GetConsistencyProof\x12*.daybook.api.v1.GetConsistencyProofRequest\x1a+.daybook.api.v1.GetConsistencyProofResponse\"\x1a\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/consistency\x90\x02\x01\x12b\n" +
+	"\bListKeys\x12\x1f.daybook.api.v1.ListKeysRequest\x1a .daybook.api.v1.ListKeysResponse\"\x13\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/keys\x90\x02\x01\x12o\n" +
 	"\vGetReceipts\x12\".daybook.api.v1.GetReceiptsRequest\x1a#.daybook.api.v1.GetReceiptsResponse\"\x17\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/receipts\x90\x02\x01\x12\x84\x01\n" +
 	"\x0fGetReceiptBatch\x12&.daybook.api.v1.GetReceiptBatchRequest\x1a'.daybook.api.v1.GetReceiptBatchResponse\" \x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/receipts:batch\x90\x02\x01\x12j\n" +
 	"\n" +
@@ -4343,7 +4532,7 @@ func file_daybook_api_v1_query_proto_rawDescGZIP() []byte {
 }
 
 var file_daybook_api_v1_query_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_daybook_api_v1_query_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_daybook_api_v1_query_proto_goTypes = []any{
 	(CloseTableKind)(0),                 // 0: daybook.api.v1.CloseTableKind
 	(RunStatus)(0),                      // 1: daybook.api.v1.RunStatus
@@ -4363,190 +4552,198 @@ var file_daybook_api_v1_query_proto_goTypes = []any{
 	(*WaitWitnessedResponse)(nil),       // 15: daybook.api.v1.WaitWitnessedResponse
 	(*GetConsistencyProofRequest)(nil),  // 16: daybook.api.v1.GetConsistencyProofRequest
 	(*GetConsistencyProofResponse)(nil), // 17: daybook.api.v1.GetConsistencyProofResponse
-	(*GetReceiptsRequest)(nil),          // 18: daybook.api.v1.GetReceiptsRequest
-	(*GetReceiptsResponse)(nil),         // 19: daybook.api.v1.GetReceiptsResponse
-	(*ReceiptFile)(nil),                 // 20: daybook.api.v1.ReceiptFile
-	(*IndexRange)(nil),                  // 21: daybook.api.v1.IndexRange
-	(*GetReceiptBatchRequest)(nil),      // 22: daybook.api.v1.GetReceiptBatchRequest
-	(*GetReceiptBatchResponse)(nil),     // 23: daybook.api.v1.GetReceiptBatchResponse
-	(*ProvenRange)(nil),                 // 24: daybook.api.v1.ProvenRange
-	(*ListClosesRequest)(nil),           // 25: daybook.api.v1.ListClosesRequest
-	(*ListClosesResponse)(nil),          // 26: daybook.api.v1.ListClosesResponse
-	(*CloseView)(nil),                   // 27: daybook.api.v1.CloseView
-	(*GetCloseRequest)(nil),             // 28: daybook.api.v1.GetCloseRequest
-	(*GetCloseResponse)(nil),            // 29: daybook.api.v1.GetCloseResponse
-	(*ListCloseRowsRequest)(nil),        // 30: daybook.api.v1.ListCloseRowsRequest
-	(*ListCloseRowsResponse)(nil),       // 31: daybook.api.v1.ListCloseRowsResponse
-	(*CloseRow)(nil),                    // 32: daybook.api.v1.CloseRow
-	(*StreamName)(nil),                  // 33: daybook.api.v1.StreamName
-	(*RunName)(nil),                     // 34: daybook.api.v1.RunName
-	(*GetCloseRowRequest)(nil),          // 35: daybook.api.v1.GetCloseRowRequest
-	(*GetCloseRowResponse)(nil),         // 36: daybook.api.v1.GetCloseRowResponse
-	(*CountPairRequest)(nil),            // 37: daybook.api.v1.CountPairRequest
-	(*CountPairResponse)(nil),           // 38: daybook.api.v1.CountPairResponse
-	(*PairDay)(nil),                     // 39: daybook.api.v1.PairDay
-	(*PairStream)(nil),                  // 40: daybook.api.v1.PairStream
-	(*ListRunsRequest)(nil),             // 41: daybook.api.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),            // 42: daybook.api.v1.ListRunsResponse
-	(*GetRunRequest)(nil),               // 43: daybook.api.v1.GetRunRequest
-	(*GetRunResponse)(nil),              // 44: daybook.api.v1.GetRunResponse
-	(*RunView)(nil),                     // 45: daybook.api.v1.RunView
-	(*RunStatement)(nil),                // 46: daybook.api.v1.RunStatement
-	(*v1.BatchHead)(nil),                // 47: daybook.v1.BatchHead
-	(*v1.EntryHead)(nil),                // 48: daybook.v1.EntryHead
-	(*v1.Event)(nil),                    // 49: daybook.v1.Event
-	(*v1.Declined)(nil),                 // 50: daybook.v1.Declined
-	(*v1.Gap)(nil),                      // 51: daybook.v1.Gap
-	(*v1.OriginOpened)(nil),             // 52: daybook.v1.OriginOpened
-	(*v1.RunOpened)(nil),                // 53: daybook.v1.RunOpened
-	(*v1.RunResumed)(nil),               // 54: daybook.v1.RunResumed
-	(*v1.RunHeartbeat)(nil),             // 55: daybook.v1.RunHeartbeat
-	(*v1.RunEnded)(nil),                 // 56: daybook.v1.RunEnded
-	(*v1.DomainMap)(nil),                // 57: daybook.v1.DomainMap
-	(*v1.Approval)(nil),                 // 58: daybook.v1.Approval
-	(*v1.Revocation)(nil),               // 59: daybook.v1.Revocation
-	(*v1.Alert)(nil),                    // 60: daybook.v1.Alert
-	(*v1.Close)(nil),                    // 61: daybook.v1.Close
-	(*v1.Activity)(nil),                 // 62: daybook.v1.Activity
-	(*v1.KeyRotation)(nil),              // 63: daybook.v1.KeyRotation
-	(*v1.Succession)(nil),               // 64: daybook.v1.Succession
-	(*v1.Hold)(nil),                     // 65: daybook.v1.Hold
-	(*v1.Release)(nil),                  // 66: daybook.v1.Release
-	(*v1.Disposal)(nil),                 // 67: daybook.v1.Disposal
-	(*v1.Part)(nil),                     // 68: daybook.v1.Part
-	(*Judgement)(nil),                   // 69: daybook.api.v1.Judgement
-	(v1.Kind)(0),                        // 70: daybook.v1.Kind
-	(*timestamppb.Timestamp)(nil),       // 71: google.protobuf.Timestamp
-	(v1.ActionClass)(0),                 // 72: daybook.v1.ActionClass
-	(v1.Decision)(0),                    // 73: daybook.v1.Decision
-	(v1.Verdict)(0),                     // 74: daybook.v1.Verdict
-	(v1.OutcomeResult)(0),               // 75: daybook.v1.OutcomeResult
-	(v1.SourceProof)(0),                 // 76: daybook.v1.SourceProof
-	(v1.AlertType)(0),                   // 77: daybook.v1.AlertType
-	(v1.Tier)(0),                        // 78: daybook.v1.Tier
-	(*durationpb.Duration)(nil),         // 79: google.protobuf.Duration
-	(v1.Side)(0),                        // 80: daybook.v1.Side
-	(v1.Provenance)(0),                  // 81: daybook.v1.Provenance
-	(*v1.Import)(nil),                   // 82: daybook.v1.Import
+	(*ListKeysRequest)(nil),             // 18: daybook.api.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),            // 19: daybook.api.v1.ListKeysResponse
+	(*LogKey)(nil),                      // 20: daybook.api.v1.LogKey
+	(*GetReceiptsRequest)(nil),          // 21: daybook.api.v1.GetReceiptsRequest
+	(*GetReceiptsResponse)(nil),         // 22: daybook.api.v1.GetReceiptsResponse
+	(*ReceiptFile)(nil),                 // 23: daybook.api.v1.ReceiptFile
+	(*IndexRange)(nil),                  // 24: daybook.api.v1.IndexRange
+	(*GetReceiptBatchRequest)(nil),      // 25: daybook.api.v1.GetReceiptBatchRequest
+	(*GetReceiptBatchResponse)(nil),     // 26: daybook.api.v1.GetReceiptBatchResponse
+	(*ProvenRange)(nil),                 // 27: daybook.api.v1.ProvenRange
+	(*ListClosesRequest)(nil),           // 28: daybook.api.v1.ListClosesRequest
+	(*ListClosesResponse)(nil),          // 29: daybook.api.v1.ListClosesResponse
+	(*CloseView)(nil),                   // 30: daybook.api.v1.CloseView
+	(*GetCloseRequest)(nil),             // 31: daybook.api.v1.GetCloseRequest
+	(*GetCloseResponse)(nil),            // 32: daybook.api.v1.GetCloseResponse
+	(*ListCloseRowsRequest)(nil),        // 33: daybook.api.v1.ListCloseRowsRequest
+	(*ListCloseRowsResponse)(nil),       // 34: daybook.api.v1.ListCloseRowsResponse
+	(*CloseRow)(nil),                    // 35: daybook.api.v1.CloseRow
+	(*StreamName)(nil),                  // 36: daybook.api.v1.StreamName
+	(*RunName)(nil),                     // 37: daybook.api.v1.RunName
+	(*GetCloseRowRequest)(nil),          // 38: daybook.api.v1.GetCloseRowRequest
+	(*GetCloseRowResponse)(nil),         // 39: daybook.api.v1.GetCloseRowResponse
+	(*CountPairRequest)(nil),            // 40: daybook.api.v1.CountPairRequest
+	(*CountPairResponse)(nil),           // 41: daybook.api.v1.CountPairResponse
+	(*PairDay)(nil),                     // 42: daybook.api.v1.PairDay
+	(*PairStream)(nil),                  // 43: daybook.api.v1.PairStream
+	(*ListRunsRequest)(nil),             // 44: daybook.api.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),            // 45: daybook.api.v1.ListRunsResponse
+	(*GetRunRequest)(nil),               // 46: daybook.api.v1.GetRunRequest
+	(*GetRunResponse)(nil),              // 47: daybook.api.v1.GetRunResponse
+	(*RunView)(nil),                     // 48: daybook.api.v1.RunView
+	(*RunStatement)(nil),                // 49: daybook.api.v1.RunStatement
+	(*v1.BatchHead)(nil),                // 50: daybook.v1.BatchHead
+	(*v1.EntryHead)(nil),                // 51: daybook.v1.EntryHead
+	(*v1.Event)(nil),                    // 52: daybook.v1.Event
+	(*v1.Declined)(nil),                 // 53: daybook.v1.Declined
+	(*v1.Gap)(nil),                      // 54: daybook.v1.Gap
+	(*v1.OriginOpened)(nil),             // 55: daybook.v1.OriginOpened
+	(*v1.RunOpened)(nil),                // 56: daybook.v1.RunOpened
+	(*v1.RunResumed)(nil),               // 57: daybook.v1.RunResumed
+	(*v1.RunHeartbeat)(nil),             // 58: daybook.v1.RunHeartbeat
+	(*v1.RunEnded)(nil),                 // 59: daybook.v1.RunEnded
+	(*v1.DomainMap)(nil),                // 60: daybook.v1.DomainMap
+	(*v1.Approval)(nil),                 // 61: daybook.v1.Approval
+	(*v1.Revocation)(nil),               // 62: daybook.v1.Revocation
+	(*v1.Alert)(nil),                    // 63: daybook.v1.Alert
+	(*v1.Close)(nil),                    // 64: daybook.v1.Close
+	(*v1.Activity)(nil),                 // 65: daybook.v1.Activity
+	(*v1.KeyRotation)(nil),              // 66: daybook.v1.KeyRotation
+	(*v1.Succession)(nil),               // 67: daybook.v1.Succession
+	(*v1.Hold)(nil),                     // 68: daybook.v1.Hold
+	(*v1.Release)(nil),                  // 69: daybook.v1.Release
+	(*v1.Disposal)(nil),                 // 70: daybook.v1.Disposal
+	(*v1.Part)(nil),                     // 71: daybook.v1.Part
+	(*Judgement)(nil),                   // 72: daybook.api.v1.Judgement
+	(v1.Kind)(0),                        // 73: daybook.v1.Kind
+	(*timestamppb.Timestamp)(nil),       // 74: google.protobuf.Timestamp
+	(v1.ActionClass)(0),                 // 75: daybook.v1.ActionClass
+	(v1.Decision)(0),                    // 76: daybook.v1.Decision
+	(v1.Verdict)(0),                     // 77: daybook.v1.Verdict
+	(v1.OutcomeResult)(0),               // 78: daybook.v1.OutcomeResult
+	(v1.SourceProof)(0),                 // 79: daybook.v1.SourceProof
+	(v1.AlertType)(0),                   // 80: daybook.v1.AlertType
+	(v1.Tier)(0),                        // 81: daybook.v1.Tier
+	(*durationpb.Duration)(nil),         // 82: google.protobuf.Duration
+	(v1.Side)(0),                        // 83: daybook.v1.Side
+	(v1.Provenance)(0),                  // 84: daybook.v1.Provenance
+	(*v1.Import)(nil),                   // 85: daybook.v1.Import
 }
 var file_daybook_api_v1_query_proto_depIdxs = []int32{
-	47, // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
-	48, // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
-	49, // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
-	50, // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
-	51, // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
-	52, // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
-	53, // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
-	54, // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
-	55, // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
-	56, // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
-	57, // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
-	58, // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
-	59, // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
-	60, // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
-	61, // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
-	62, // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
-	63, // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
-	64, // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
-	65, // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
-	66, // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
-	67, // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
-	68, // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
-	69, // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
-	2,  // 23: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
-	4,  // 24: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
-	70, // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
-	71, // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
-	71, // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
-	71, // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
-	71, // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
-	72, // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
-	73, // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
-	74, // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
-	75, // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
-	76, // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
-	77, // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
-	78, // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
-	78, // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
-	2,  // 38: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
-	71, // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
-	13, // 40: daybook.api.v1.GetCheckpointResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
-	71, // 41: daybook.api.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
-	79, // 42: daybook.api.v1.WaitWitnessedRequest.wait:type_name -> google.protobuf.Duration
-	13, // 43: daybook.api.v1.WaitWitnessedResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
-	20, // 44: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
-	21, // 45: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
-	24, // 46: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
-	27, // 47: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
-	61, // 48: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
-	4,  // 49: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 50: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
-	32, // 51: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
-	33, // 52: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
-	34, // 53: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
-	70, // 54: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
-	80, // 55: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
-	33, // 56: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
-	34, // 57: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
-	4,  // 58: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
-	0,  // 59: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
-	32, // 60: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
-	32, // 61: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
-	32, // 62: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
-	71, // 63: daybook.api.v1.CountPairRequest.logged_from:type_name -> google.protobuf.Timestamp
-	71, // 64: daybook.api.v1.CountPairRequest.logged_until:type_name -> google.protobuf.Timestamp
-	39, // 65: daybook.api.v1.CountPairResponse.days:type_name -> daybook.api.v1.PairDay
-	71, // 66: daybook.api.v1.PairDay.period_start:type_name -> google.protobuf.Timestamp
-	71, // 67: daybook.api.v1.PairDay.period_end:type_name -> google.protobuf.Timestamp
-	40, // 68: daybook.api.v1.PairDay.streams:type_name -> daybook.api.v1.PairStream
-	80, // 69: daybook.api.v1.PairStream.side:type_name -> daybook.v1.Side
-	1,  // 70: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
-	45, // 71: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
-	45, // 72: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
-	81, // 73: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
-	82, // 74: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
-	71, // 75: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
-	71, // 76: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
-	46, // 77: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
-	46, // 78: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
-	79, // 79: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
-	3,  // 80: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
-	5,  // 81: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
-	7,  // 82: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
-	9,  // 83: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
-	11, // 84: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
-	14, // 85: daybook.api.v1.QueryService.WaitWitnessed:input_type -> daybook.api.v1.WaitWitnessedRequest
-	16, // 86: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
-	18, // 87: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
-	22, // 88: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
-	25, // 89: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
-	28, // 90: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
-	30, // 91: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
-	35, // 92: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
-	37, // 93: daybook.api.v1.QueryService.CountPair:input_type -> daybook.api.v1.CountPairRequest
-	41, // 94: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
-	43, // 95: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
-	4,  // 96: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
-	6,  // 97: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
-	8,  // 98: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
-	10, // 99: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
-	12, // 100: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
-	15, // 101: daybook.api.v1.QueryService.WaitWitnessed:output_type -> daybook.api.v1.WaitWitnessedResponse
-	17, // 102: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
-	19, // 103: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
-	23, // 104: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
-	26, // 105: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
-	29, // 106: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
-	31, // 107: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
-	36, // 108: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
-	38, // 109: daybook.api.v1.QueryService.CountPair:output_type -> daybook.api.v1.CountPairResponse
-	42, // 110: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
-	44, // 111: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
-	96, // [96:112] is the sub-list for method output_type
-	80, // [80:96] is the sub-list for method input_type
-	80, // [80:80] is the sub-list for extension type_name
-	80, // [80:80] is the sub-list for extension extendee
-	0,  // [0:80] is the sub-list for field type_name
+	50,  // 0: daybook.api.v1.EntryView.head:type_name -> daybook.v1.BatchHead
+	51,  // 1: daybook.api.v1.EntryView.place:type_name -> daybook.v1.EntryHead
+	52,  // 2: daybook.api.v1.EntryView.event:type_name -> daybook.v1.Event
+	53,  // 3: daybook.api.v1.EntryView.declined:type_name -> daybook.v1.Declined
+	54,  // 4: daybook.api.v1.EntryView.gap:type_name -> daybook.v1.Gap
+	55,  // 5: daybook.api.v1.EntryView.origin_opened:type_name -> daybook.v1.OriginOpened
+	56,  // 6: daybook.api.v1.EntryView.run_opened:type_name -> daybook.v1.RunOpened
+	57,  // 7: daybook.api.v1.EntryView.run_resumed:type_name -> daybook.v1.RunResumed
+	58,  // 8: daybook.api.v1.EntryView.run_heartbeat:type_name -> daybook.v1.RunHeartbeat
+	59,  // 9: daybook.api.v1.EntryView.run_ended:type_name -> daybook.v1.RunEnded
+	60,  // 10: daybook.api.v1.EntryView.domain_map:type_name -> daybook.v1.DomainMap
+	61,  // 11: daybook.api.v1.EntryView.approval:type_name -> daybook.v1.Approval
+	62,  // 12: daybook.api.v1.EntryView.revocation:type_name -> daybook.v1.Revocation
+	63,  // 13: daybook.api.v1.EntryView.alert:type_name -> daybook.v1.Alert
+	64,  // 14: daybook.api.v1.EntryView.close:type_name -> daybook.v1.Close
+	65,  // 15: daybook.api.v1.EntryView.activity:type_name -> daybook.v1.Activity
+	66,  // 16: daybook.api.v1.EntryView.key_rotation:type_name -> daybook.v1.KeyRotation
+	67,  // 17: daybook.api.v1.EntryView.succession:type_name -> daybook.v1.Succession
+	68,  // 18: daybook.api.v1.EntryView.hold:type_name -> daybook.v1.Hold
+	69,  // 19: daybook.api.v1.EntryView.release:type_name -> daybook.v1.Release
+	70,  // 20: daybook.api.v1.EntryView.disposal:type_name -> daybook.v1.Disposal
+	71,  // 21: daybook.api.v1.EntryView.part:type_name -> daybook.v1.Part
+	72,  // 22: daybook.api.v1.EntryView.judgement:type_name -> daybook.api.v1.Judgement
+	2,   // 23: daybook.api.v1.GetEntryResponse.entry:type_name -> daybook.api.v1.EntryView
+	4,   // 24: daybook.api.v1.GetEventResponse.entries:type_name -> daybook.api.v1.GetEntryResponse
+	73,  // 25: daybook.api.v1.ListEntriesRequest.kind:type_name -> daybook.v1.Kind
+	74,  // 26: daybook.api.v1.ListEntriesRequest.logged_from:type_name -> google.protobuf.Timestamp
+	74,  // 27: daybook.api.v1.ListEntriesRequest.logged_until:type_name -> google.protobuf.Timestamp
+	74,  // 28: daybook.api.v1.ListEntriesRequest.occurred_from:type_name -> google.protobuf.Timestamp
+	74,  // 29: daybook.api.v1.ListEntriesRequest.occurred_until:type_name -> google.protobuf.Timestamp
+	75,  // 30: daybook.api.v1.ListEntriesRequest.action_class:type_name -> daybook.v1.ActionClass
+	76,  // 31: daybook.api.v1.ListEntriesRequest.decision:type_name -> daybook.v1.Decision
+	77,  // 32: daybook.api.v1.ListEntriesRequest.verdict:type_name -> daybook.v1.Verdict
+	78,  // 33: daybook.api.v1.ListEntriesRequest.outcome:type_name -> daybook.v1.OutcomeResult
+	79,  // 34: daybook.api.v1.ListEntriesRequest.source_proof:type_name -> daybook.v1.SourceProof
+	80,  // 35: daybook.api.v1.ListEntriesRequest.alert_type:type_name -> daybook.v1.AlertType
+	81,  // 36: daybook.api.v1.ListEntriesRequest.source_tier:type_name -> daybook.v1.Tier
+	81,  // 37: daybook.api.v1.ListEntriesRequest.target_tier:type_name -> daybook.v1.Tier
+	2,   // 38: daybook.api.v1.ListEntriesResponse.entries:type_name -> daybook.api.v1.EntryView
+	74,  // 39: daybook.api.v1.GetCheckpointResponse.time:type_name -> google.protobuf.Timestamp
+	13,  // 40: daybook.api.v1.GetCheckpointResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
+	74,  // 41: daybook.api.v1.Cosignature.time:type_name -> google.protobuf.Timestamp
+	82,  // 42: daybook.api.v1.WaitWitnessedRequest.wait:type_name -> google.protobuf.Duration
+	13,  // 43: daybook.api.v1.WaitWitnessedResponse.cosignatures:type_name -> daybook.api.v1.Cosignature
+	20,  // 44: daybook.api.v1.ListKeysResponse.keys:type_name -> daybook.api.v1.LogKey
+	23,  // 45: daybook.api.v1.LogKey.rotation:type_name -> daybook.api.v1.ReceiptFile
+	23,  // 46: daybook.api.v1.LogKey.retirement:type_name -> daybook.api.v1.ReceiptFile
+	23,  // 47: daybook.api.v1.GetReceiptsResponse.receipts:type_name -> daybook.api.v1.ReceiptFile
+	24,  // 48: daybook.api.v1.GetReceiptBatchRequest.ranges:type_name -> daybook.api.v1.IndexRange
+	27,  // 49: daybook.api.v1.GetReceiptBatchResponse.ranges:type_name -> daybook.api.v1.ProvenRange
+	30,  // 50: daybook.api.v1.ListClosesResponse.closes:type_name -> daybook.api.v1.CloseView
+	64,  // 51: daybook.api.v1.CloseView.close:type_name -> daybook.v1.Close
+	4,   // 52: daybook.api.v1.GetCloseResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	0,   // 53: daybook.api.v1.ListCloseRowsRequest.table:type_name -> daybook.api.v1.CloseTableKind
+	35,  // 54: daybook.api.v1.ListCloseRowsResponse.rows:type_name -> daybook.api.v1.CloseRow
+	36,  // 55: daybook.api.v1.CloseRow.stream:type_name -> daybook.api.v1.StreamName
+	37,  // 56: daybook.api.v1.CloseRow.run:type_name -> daybook.api.v1.RunName
+	73,  // 57: daybook.api.v1.StreamName.kind:type_name -> daybook.v1.Kind
+	83,  // 58: daybook.api.v1.StreamName.side:type_name -> daybook.v1.Side
+	36,  // 59: daybook.api.v1.GetCloseRowRequest.stream:type_name -> daybook.api.v1.StreamName
+	37,  // 60: daybook.api.v1.GetCloseRowRequest.run:type_name -> daybook.api.v1.RunName
+	4,   // 61: daybook.api.v1.GetCloseRowResponse.close:type_name -> daybook.api.v1.GetEntryResponse
+	0,   // 62: daybook.api.v1.GetCloseRowResponse.table:type_name -> daybook.api.v1.CloseTableKind
+	35,  // 63: daybook.api.v1.GetCloseRowResponse.row:type_name -> daybook.api.v1.CloseRow
+	35,  // 64: daybook.api.v1.GetCloseRowResponse.before:type_name -> daybook.api.v1.CloseRow
+	35,  // 65: daybook.api.v1.GetCloseRowResponse.after:type_name -> daybook.api.v1.CloseRow
+	74,  // 66: daybook.api.v1.CountPairRequest.logged_from:type_name -> google.protobuf.Timestamp
+	74,  // 67: daybook.api.v1.CountPairRequest.logged_until:type_name -> google.protobuf.Timestamp
+	42,  // 68: daybook.api.v1.CountPairResponse.days:type_name -> daybook.api.v1.PairDay
+	74,  // 69: daybook.api.v1.PairDay.period_start:type_name -> google.protobuf.Timestamp
+	74,  // 70: daybook.api.v1.PairDay.period_end:type_name -> google.protobuf.Timestamp
+	43,  // 71: daybook.api.v1.PairDay.streams:type_name -> daybook.api.v1.PairStream
+	83,  // 72: daybook.api.v1.PairStream.side:type_name -> daybook.v1.Side
+	1,   // 73: daybook.api.v1.ListRunsRequest.status:type_name -> daybook.api.v1.RunStatus
+	48,  // 74: daybook.api.v1.ListRunsResponse.runs:type_name -> daybook.api.v1.RunView
+	48,  // 75: daybook.api.v1.GetRunResponse.run:type_name -> daybook.api.v1.RunView
+	84,  // 76: daybook.api.v1.RunView.provenance:type_name -> daybook.v1.Provenance
+	85,  // 77: daybook.api.v1.RunView.import:type_name -> daybook.v1.Import
+	74,  // 78: daybook.api.v1.RunView.opened_time:type_name -> google.protobuf.Timestamp
+	74,  // 79: daybook.api.v1.RunView.last_time:type_name -> google.protobuf.Timestamp
+	49,  // 80: daybook.api.v1.RunView.heartbeat:type_name -> daybook.api.v1.RunStatement
+	49,  // 81: daybook.api.v1.RunView.signed:type_name -> daybook.api.v1.RunStatement
+	82,  // 82: daybook.api.v1.RunView.silence_limit:type_name -> google.protobuf.Duration
+	3,   // 83: daybook.api.v1.QueryService.GetEntry:input_type -> daybook.api.v1.GetEntryRequest
+	5,   // 84: daybook.api.v1.QueryService.GetEvent:input_type -> daybook.api.v1.GetEventRequest
+	7,   // 85: daybook.api.v1.QueryService.ListEntries:input_type -> daybook.api.v1.ListEntriesRequest
+	9,   // 86: daybook.api.v1.QueryService.ListValues:input_type -> daybook.api.v1.ListValuesRequest
+	11,  // 87: daybook.api.v1.QueryService.GetCheckpoint:input_type -> daybook.api.v1.GetCheckpointRequest
+	14,  // 88: daybook.api.v1.QueryService.WaitWitnessed:input_type -> daybook.api.v1.WaitWitnessedRequest
+	16,  // 89: daybook.api.v1.QueryService.GetConsistencyProof:input_type -> daybook.api.v1.GetConsistencyProofRequest
+	18,  // 90: daybook.api.v1.QueryService.ListKeys:input_type -> daybook.api.v1.ListKeysRequest
+	21,  // 91: daybook.api.v1.QueryService.GetReceipts:input_type -> daybook.api.v1.GetReceiptsRequest
+	25,  // 92: daybook.api.v1.QueryService.GetReceiptBatch:input_type -> daybook.api.v1.GetReceiptBatchRequest
+	28,  // 93: daybook.api.v1.QueryService.ListCloses:input_type -> daybook.api.v1.ListClosesRequest
+	31,  // 94: daybook.api.v1.QueryService.GetClose:input_type -> daybook.api.v1.GetCloseRequest
+	33,  // 95: daybook.api.v1.QueryService.ListCloseRows:input_type -> daybook.api.v1.ListCloseRowsRequest
+	38,  // 96: daybook.api.v1.QueryService.GetCloseRow:input_type -> daybook.api.v1.GetCloseRowRequest
+	40,  // 97: daybook.api.v1.QueryService.CountPair:input_type -> daybook.api.v1.CountPairRequest
+	44,  // 98: daybook.api.v1.QueryService.ListRuns:input_type -> daybook.api.v1.ListRunsRequest
+	46,  // 99: daybook.api.v1.QueryService.GetRun:input_type -> daybook.api.v1.GetRunRequest
+	4,   // 100: daybook.api.v1.QueryService.GetEntry:output_type -> daybook.api.v1.GetEntryResponse
+	6,   // 101: daybook.api.v1.QueryService.GetEvent:output_type -> daybook.api.v1.GetEventResponse
+	8,   // 102: daybook.api.v1.QueryService.ListEntries:output_type -> daybook.api.v1.ListEntriesResponse
+	10,  // 103: daybook.api.v1.QueryService.ListValues:output_type -> daybook.api.v1.ListValuesResponse
+	12,  // 104: daybook.api.v1.QueryService.GetCheckpoint:output_type -> daybook.api.v1.GetCheckpointResponse
+	15,  // 105: daybook.api.v1.QueryService.WaitWitnessed:output_type -> daybook.api.v1.WaitWitnessedResponse
+	17,  // 106: daybook.api.v1.QueryService.GetConsistencyProof:output_type -> daybook.api.v1.GetConsistencyProofResponse
+	19,  // 107: daybook.api.v1.QueryService.ListKeys:output_type -> daybook.api.v1.ListKeysResponse
+	22,  // 108: daybook.api.v1.QueryService.GetReceipts:output_type -> daybook.api.v1.GetReceiptsResponse
+	26,  // 109: daybook.api.v1.QueryService.GetReceiptBatch:output_type -> daybook.api.v1.GetReceiptBatchResponse
+	29,  // 110: daybook.api.v1.QueryService.ListCloses:output_type -> daybook.api.v1.ListClosesResponse
+	32,  // 111: daybook.api.v1.QueryService.GetClose:output_type -> daybook.api.v1.GetCloseResponse
+	34,  // 112: daybook.api.v1.QueryService.ListCloseRows:output_type -> daybook.api.v1.ListCloseRowsResponse
+	39,  // 113: daybook.api.v1.QueryService.GetCloseRow:output_type -> daybook.api.v1.GetCloseRowResponse
+	41,  // 114: daybook.api.v1.QueryService.CountPair:output_type -> daybook.api.v1.CountPairResponse
+	45,  // 115: daybook.api.v1.QueryService.ListRuns:output_type -> daybook.api.v1.ListRunsResponse
+	47,  // 116: daybook.api.v1.QueryService.GetRun:output_type -> daybook.api.v1.GetRunResponse
+	100, // [100:117] is the sub-list for method output_type
+	83,  // [83:100] is the sub-list for method input_type
+	83,  // [83:83] is the sub-list for extension type_name
+	83,  // [83:83] is the sub-list for extension extendee
+	0,   // [0:83] is the sub-list for field type_name
 }
 
 func init() { file_daybook_api_v1_query_proto_init() }
@@ -4583,7 +4780,7 @@ func file_daybook_api_v1_query_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_query_proto_rawDesc), len(file_daybook_api_v1_query_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   45,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,7 @@ const (
 	QueryService_GetCheckpoint_FullMethodName       = "/daybook.api.v1.QueryService/GetCheckpoint"
 	QueryService_WaitWitnessed_FullMethodName       = "/daybook.api.v1.QueryService/WaitWitnessed"
 	QueryService_GetConsistencyProof_FullMethodName = "/daybook.api.v1.QueryService/GetConsistencyProof"
+	QueryService_ListKeys_FullMethodName            = "/daybook.api.v1.QueryService/ListKeys"
 	QueryService_GetReceipts_FullMethodName         = "/daybook.api.v1.QueryService/GetReceipts"
 	QueryService_GetReceiptBatch_FullMethodName     = "/daybook.api.v1.QueryService/GetReceiptBatch"
 	QueryService_ListCloses_FullMethodName          = "/daybook.api.v1.QueryService/ListCloses"
@@ -60,6 +61,9 @@ type QueryServiceClient interface {
 	WaitWitnessed(ctx context.Context, in *WaitWitnessedRequest, opts ...grpc.CallOption) (*WaitWitnessedResponse, error)
 	// Returns the consistency proof between two sizes.
 	GetConsistencyProof(ctx context.Context, in *GetConsistencyProofRequest, opts ...grpc.CallOption) (*GetConsistencyProofResponse, error)
+	// Returns every signing key that the log has had, each with the proof that it
+	// follows from the one before.
+	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
 	GetReceipts(ctx context.Context, in *GetReceiptsRequest, opts ...grpc.CallOption) (*GetReceiptsResponse, error)
 	// Returns one receipt for many entries: their bytes, one range proof for each
@@ -156,6 +160,16 @@ func (c *queryServiceClient) GetConsistencyProof(ctx context.Context, in *GetCon
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetConsistencyProofResponse)
 	err := c.cc.Invoke(ctx, QueryService_GetConsistencyProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryServiceClient) ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListKeysResponse)
+	err := c.cc.Invoke(ctx, QueryService_ListKeys_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -275,6 +289,9 @@ type QueryServiceServer interface {
 	WaitWitnessed(context.Context, *WaitWitnessedRequest) (*WaitWitnessedResponse, error)
 	// Returns the consistency proof between two sizes.
 	GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error)
+	// Returns every signing key that the log has had, each with the proof that it
+	// follows from the one before.
+	ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error)
 	// Returns receipt files (c2sp tlog-proof) and entry bytes.
 	GetReceipts(context.Context, *GetReceiptsRequest) (*GetReceiptsResponse, error)
 	// Returns one receipt for many entries: their bytes, one range proof for each
@@ -327,6 +344,9 @@ func (UnimplementedQueryServiceServer) WaitWitnessed(context.Context, *WaitWitne
 }
 func (UnimplementedQueryServiceServer) GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConsistencyProof not implemented")
+}
+func (UnimplementedQueryServiceServer) ListKeys(context.Context, *ListKeysRequest) (*ListKeysResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListKeys not implemented")
 }
 func (UnimplementedQueryServiceServer) GetReceipts(context.Context, *GetReceiptsRequest) (*GetReceiptsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetReceipts not implemented")
@@ -498,6 +518,24 @@ func _QueryService_GetConsistencyProof_Handler(srv interface{}, ctx context.Cont
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(QueryServiceServer).GetConsistencyProof(ctx, req.(*GetConsistencyProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _QueryService_ListKeys_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListKeysRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServiceServer).ListKeys(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: QueryService_ListKeys_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServiceServer).ListKeys(ctx, req.(*ListKeysRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -698,6 +736,10 @@ var QueryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetConsistencyProof",
 			Handler:    _QueryService_GetConsistencyProof_Handler,
+		},
+		{
+			MethodName: "ListKeys",
+			Handler:    _QueryService_ListKeys_Handler,
 		},
 		{
 			MethodName: "GetReceipts",
