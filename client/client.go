@@ -43,6 +43,9 @@ func Dial(config Config) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{config: config, ids: ids, memory: m}
+	if config.Query != "" || config.Addresses != "" {
+		m.ask = c.listKeys
+	}
 	for range config.Connections {
 		conn, err := dial(endpoint{"ingest", config.Ingest, config.Addresses}, ids)
 		if err != nil {
@@ -84,6 +87,7 @@ func (c *Client) Newest() []byte { return c.memory.presented().note }
 // seen before, and saves it. The error is a *ForkError where the log cannot;
 // any other error says that it could not be asked, or not saved.
 func (c *Client) Prove(ctx context.Context) error {
+	c.memory.learnDue()
 	if from, to, ok := c.memory.due(time.Now(), true); ok {
 		if err := c.proveExtends(ctx, from, to); err != nil {
 			return err
@@ -109,6 +113,7 @@ func (c *Client) proveDue(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
+	c.memory.learnDue()
 	err := c.proveExtends(ctx, from, to)
 	if fork := new(ForkError); errors.As(err, &fork) {
 		return err
@@ -171,7 +176,7 @@ func (c *Client) forkEvidence(ctx context.Context, f *ForkError) *ForkError {
 	if err != nil {
 		return f
 	}
-	now, err := c.memory.policy.OpenCheckpoint(a.Checkpoint)
+	now, err := c.memory.open(a.Checkpoint)
 	if err != nil {
 		return f
 	}

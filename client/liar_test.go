@@ -57,6 +57,7 @@ type liar struct {
 	bendBatch func(*apiv1.GetReceiptBatchResponse)
 	closed    *memClose                // the close it serves; guarded by mu
 	counts    *apiv1.CountPairResponse // guarded by mu
+	keys      *apiv1.ListKeysResponse  // guarded by mu
 	people    *liarPeople
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error

@@ -2,11 +2,13 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/daybook-ledger/daybook/verify"
@@ -23,12 +25,17 @@ type signed struct {
 // lock is not held across calls of the server or writes of files.
 //
 // Invariants: newest.Size >= proven.Size; every note in it carries the log's
-// signature; the files of the state directory never hold more than memory does.
+// signature, or did under the key that the client knew before; the files of the state directory never hold more than memory does.
 type memory struct {
-	policy *verify.Policy
+	keys   atomic.Pointer[pinned]
 	origin string
 	dir    string // empty: nothing is kept on disk
 	every  time.Duration
+
+	ask      func(context.Context) ([]keyLink, error) // for the log's keys; nil: nobody is asked
+	learning sync.Mutex                               // held while the log is asked
+	differs  atomic.Bool                              // a checkpoint is signed with other keys than the chain says
+	learned  atomic.Int64                             // when the log was last asked in vain, Unix ns; 0: never
 
 	mu     sync.Mutex
 	recent [8]signed // ring of the last checked notes; guarded by mu
@@ -44,15 +51,16 @@ type memory struct {
 
 // openMemory loads the state directory.
 func openMemory(vkey, dir string, every time.Duration) (*memory, error) {
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+	chain, err := (&Profile{VKey: vkey, State: dir}).KnownKeys()
+	if err != nil {
+		return nil, err
+	}
+	known, err := pin(chain)
 	if err != nil {
 		return nil, fmt.Errorf("vkey: %w", err)
 	}
-	origin, err := verify.VKeyOrigin(vkey)
-	if err != nil {
-		return nil, fmt.Errorf("vkey: %w", err)
-	}
-	m := &memory{policy: policy, origin: origin, dir: dir, every: every}
+	m := &memory{origin: chain.Origin(), dir: dir, every: every}
+	m.keys.Store(known)
 	if dir == "" {
 		return m, nil
 	}
@@ -67,10 +75,15 @@ func openMemory(vkey, dir string, every time.Duration) (*memory, error) {
 			}
 			continue
 		}
-		c, err := policy.OpenCheckpoint(note)
+		c, err := known.chain.OpenCheckpoint(note)
+		if errors.Is(err, verify.ErrUnsigned) {
+			if held, ours := m.ours(note); ours {
+				c, err = held, nil
+			}
+		}
 		if err != nil {
 			return nil, fmt.Errorf("state %s: not a checkpoint of %s (another log's state? move it away to start anew): %w",
-				filepath.Join(dir, name), origin, err)
+				filepath.Join(dir, name), m.origin, err)
 		}
 		*to = signed{c, note}
 	}
@@ -99,7 +112,7 @@ func (m *memory) check(note []byte) (signed, error) {
 		}
 	}
 	m.mu.Unlock()
-	c, err := m.policy.OpenCheckpoint(note)
+	c, err := m.open(note)
 	if err != nil {
 		return signed{}, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -210,7 +223,10 @@ func (m *memory) heldOnDisk(name string) (uint64, error) {
 	if err != nil || note == nil {
 		return 0, err
 	}
-	c, err := m.policy.OpenCheckpoint(note)
+	c, err := m.keys.Load().chain.OpenCheckpoint(note)
+	if held, ours := m.ours(note); errors.Is(err, verify.ErrUnsigned) && ours {
+		c, err = held, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("state %s: %w", filepath.Join(m.dir, name), err)
 	}

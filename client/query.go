@@ -178,18 +178,23 @@ func (c *Client) checkFile(r *apiv1.ReceiptFile, index uint64) error {
 	if r.Index != index {
 		return fmt.Errorf("asked for the receipt of index %d, was answered with %d", index, r.Index)
 	}
-	if _, err := verify.CheckReceipt(c.memory.policy, r.Proof, r.Entry); err != nil {
-		return fmt.Errorf("the receipt of index %d does not hold: %w", index, err)
-	}
 	parsed, err := verify.ParseReceipt(r.Proof)
-	if err != nil {
+	if err == nil {
+		_, err = c.memory.check(parsed.Checkpoint) // where the log has another key, it is followed first
+	}
+	if fork := new(ForkError); errors.As(err, &fork) {
 		return err
+	}
+	if err == nil {
+		_, err = verify.CheckReceipt(c.memory.keys.Load().policy, r.Proof, r.Entry)
+	}
+	if err != nil {
+		return fmt.Errorf("the receipt of index %d does not hold: %w", index, err)
 	}
 	if parsed.Index != index {
 		return fmt.Errorf("the receipt of index %d is that of %d", index, parsed.Index)
 	}
-	_, err = c.memory.check(parsed.Checkpoint)
-	return err
+	return nil
 }
 
 // Checkpoint is a checkpoint whose signature was checked.

@@ -49,8 +49,12 @@ func (s *admin) GetStatus(context.Context, *apiv1.GetStatusRequest) (*apiv1.GetS
 		ClosesOverdue: uint64(st.ClosesOverdue),
 		Verification:  verification(st.Verification),
 		NotReady:      notReady,
+		Checkpoint:    st.Head.Checkpoint,
 		Disk:          s.disk(st.Disk),
 		Witnesses:     s.witnessed(st.Head.Size),
+	}
+	for _, k := range s.log.Keys().Signing() {
+		answer.Vkeys = append(answer.Vkeys, k.VKey)
 	}
 	if st.CloseIndex != 0 {
 		answer.CloseEnd = timestamppb.New(time.Unix(0, st.CloseEndNS))

@@ -280,6 +280,30 @@ func (c *KeyChain) OpenCheckpoint(note []byte) (Checkpoint, error) {
 	return checkpoint, err
 }
 
+// Unknown tells whether a note carries a signature under the log's name with a key
+// that the chain does not have: the log's key may have been replaced.
+func (c *KeyChain) Unknown(note []byte) bool {
+	_, sigs, err := splitNote(note)
+	return err == nil && slices.ContainsFunc(sigs, func(s noteSignature) bool {
+		return s.name == c.origin && !slices.ContainsFunc(c.keys, func(k LogKey) bool { return k.key.id == s.keyID })
+	})
+}
+
+// Differs tells whether a note is signed with other keys of the log than those that
+// sign by the chain: the log's key was replaced, or an old one retired, since.
+func (c *KeyChain) Differs(note []byte) bool {
+	_, sigs, err := splitNote(note)
+	if err != nil || c.Unknown(note) {
+		return err == nil
+	}
+	for _, k := range c.Signing() {
+		if !slices.ContainsFunc(sigs, func(s noteSignature) bool { return s.name == c.origin && s.keyID == k.key.id }) {
+			return true
+		}
+	}
+	return false
+}
+
 // standing says what the key's signature is worth at a size; nil: all.
 func (k *LogKey) standing(size uint64) error {
 	switch {

@@ -3,8 +3,10 @@
 //
 //	DIR/store/            the log (ledger/store/pebblestore)
 //	DIR/log.key           signer of checkpoints (c2sp signed-note), mode 0600
-//	DIR/log.vkey          its verifier key, one line; written last: a directory
-//	                      without it is no data directory
+//	DIR/log.vkey          the log's present verifier key, one line; written last: a
+//	                      directory without it is no data directory
+//	DIR/keys/ID.key       a further signer of checkpoints, by its key id, mode 0600;
+//	                      ID.vkey beside it is written last
 //	DIR/ca/ca.pem         certificate of the private CA; ca.key beside it
 //	DIR/ca/bundle.pem     what a client trusts
 //	DIR/ca/domains/D.pem  certificate of a domain's own CA; D.key beside it
@@ -61,6 +63,15 @@ func (d Dir) LogKey() string { return d.join("log.key") }
 
 // LogVKey is the file of the verifier key.
 func (d Dir) LogVKey() string { return d.join("log.vkey") }
+
+// Keys is the directory of further keys of the log.
+func (d Dir) Keys() string { return d.join("keys") }
+
+// Key returns signer and verifier key of a further key of the log, by its key id,
+// eight hex digits.
+func (d Dir) Key(id string) (signer, verifier string) {
+	return d.join("keys", id+".key"), d.join("keys", id+".vkey")
+}
 
 // CACertificate is the certificate of the private CA.
 func (d Dir) CACertificate() string { return d.join("ca", "ca.pem") }

@@ -99,6 +99,10 @@ type GetStatusResponse struct {
 	Disk *DiskStatus `protobuf:"bytes,17,opt,name=disk,proto3" json:"disk,omitempty"`
 	// How the background verification stands.
 	Verification *Verification `protobuf:"bytes,20,opt,name=verification,proto3" json:"verification,omitempty"`
+	// Verifier keys that sign checkpoints, the present one first.
+	Vkeys []string `protobuf:"bytes,21,rep,name=vkeys,proto3" json:"vkeys,omitempty"`
+	// The newest checkpoint, a signed note; empty: the log is shut.
+	Checkpoint []byte `protobuf:"bytes,22,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// How the outside witnesses stand; unset: the log has none.
 	Witnesses     *Witnesses `protobuf:"bytes,30,opt,name=witnesses,proto3" json:"witnesses,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -257,6 +261,20 @@ func (x *GetStatusResponse) GetDisk() *DiskStatus {
 func (x *GetStatusResponse) GetVerification() *Verification {
 	if x != nil {
 		return x.Verification
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetVkeys() []string {
+	if x != nil {
+		return x.Vkeys
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
 	}
 	return nil
 }
@@ -1319,7 +1337,7 @@ var File_daybook_api_v1_admin_proto protoreflect.FileDescriptor
 const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"\x1adaybook/api/v1/admin.proto\x12\x0edaybook.api.v1\x1a\x1adaybook/api/v1/query.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xa8\x05\n" +
+	"\x10GetStatusRequest\"\xde\x05\n" +
 	"\x11GetStatusResponse\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x12\n" +
@@ -1342,7 +1360,11 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\x0ecloses_overdue\x18\x0f \x01(\x04R\rclosesOverdue\x12\x1b\n" +
 	"\tnot_ready\x18\x10 \x01(\tR\bnotReady\x12.\n" +
 	"\x04disk\x18\x11 \x01(\v2\x1a.daybook.api.v1.DiskStatusR\x04disk\x12@\n" +
-	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\x127\n" +
+	"\fverification\x18\x14 \x01(\v2\x1c.daybook.api.v1.VerificationR\fverification\x12\x14\n" +
+	"\x05vkeys\x18\x15 \x03(\tR\x05vkeys\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x16 \x01(\fR\n" +
+	"checkpoint\x127\n" +
 	"\twitnesses\x18\x1e \x01(\v2\x19.daybook.api.v1.WitnessesR\twitnesses\"\x95\x01\n" +
 	"\tWitnesses\x12%\n" +
 	"\x0ewitnessed_size\x18\x01 \x01(\x04R\rwitnessedSize\x12\x10\n" +
