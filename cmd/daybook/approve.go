@@ -14,6 +14,8 @@ type approveCommand struct {
 	conn                           connection
 	actor, flow, from, to          string
 	examiner                       string
+	key, successor, told           string // told: the words of the key
+	words                          string // of the key that is approved
 	purpose, ticket, requester, id string
 	notBefore, until               string
 	lasting                        time.Duration
@@ -24,8 +26,8 @@ type approveCommand struct {
 func newApproveCommand() *cobra.Command {
 	c := &approveCommand{now: time.Now}
 	cmd := &cobra.Command{
-		Use:   "approve {--actor A --from D --to D | --flow F | --examiner ID} {--for TIME | --until TIME}",
-		Short: "Approve that an actor or a flow may cross, or an examiner read, for a time",
+		Use:   "approve {--actor A --from D --to D | --flow F | --examiner ID | --key KEY | --successor KEY} {--for TIME | --until TIME}",
+		Short: "Approve that an actor or a flow may cross, or an examiner read, for a time; or a key of the log",
 		Long: `approve writes an approval into the log, under your own identity. An access on a
 flow that says "needs: approval" is authorized only by an approval that was in the
 log before the access; one that comes later is shown beside the verdict and does not
@@ -36,11 +38,17 @@ change it. Nobody approves their own access, by whatever of their names.
 everything. Without it the grant has no effect. Neither the examiner nor who asked
 for the grant can approve it.
 
+--key approves that a new key signs the log, and --successor that another log goes on
+where this one ends. Neither needs a time. Whoever rotates or ends the log must be
+another person. Have the key's words told to you, compare all twelve, or give them
+with --words.
+
 The time begins at once, or at --not-before; an approval that begins in the past says
 who takes responsibility for what was not approved in time.`,
 		Example: `  daybook approve --actor alice@broker.example --from admin --to prod-db --for 8h --ticket CHG-4711
   daybook approve --flow nightly-export --until 2026-12-01 --purpose "year end"
   daybook approve --examiner spiffe://people.broker.example/examiner --for 72h --purpose "examination 2026-11"
+  daybook approve --key 0badcafe.vkey --words "betray pride street tide echo scissors bid plastic explain treat ramp gadget"
   daybook approve --actor bob --from admin --to prod-db --for 2h --requester bob --identity ~/.daybook/carol`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.do(cmd) },
@@ -50,6 +58,9 @@ who takes responsibility for what was not approved in time.`,
 	f.StringVar(&c.actor, "actor", "", "who may cross: the actor's `id`, as events have it")
 	f.StringVar(&c.flow, "flow", "", "the `id` of a flow on which everybody may cross")
 	f.StringVar(&c.examiner, "examiner", "", "the `identity` of an examiner, as the grant names it: a SPIFFE id, or ISSUER#SUBJECT")
+	f.StringVar(&c.key, "key", "", "a new key of the log: its vkey, or a `file` with it")
+	f.StringVar(&c.successor, "successor", "", "the log that goes on where this one ends: its vkey, or a `file` with it")
+	f.StringVar(&c.told, "words", "", "with --key and --successor: the key's `words`, as they were told to you")
 	f.StringVar(&c.from, "from", "", "source domain `id`; with --flow the map's")
 	f.StringVar(&c.to, "to", "", "target domain `id`; with --flow the map's")
 	f.StringVar(&c.purpose, "purpose", "", "what for; empty: whatever the access is for")
@@ -81,13 +92,29 @@ func (c *approveCommand) do(cmd *cobra.Command) error {
 		return printApproved(cmd.OutOrStdout(), a)
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "approval    entry %d, id %s, proven to be in the log\n%s", a.State.Index, printable(a.State.Approval.Id), approvalText(a.State))
+	if err == nil {
+		err = c.printWords(cmd.OutOrStdout())
+	}
 	return err
 }
 
 // approval makes the approval that the flags ask for.
 func (c *approveCommand) approval() (*daybookv1.Approval, error) {
 	a := &daybookv1.Approval{Id: c.id, From: c.from, To: c.to, Purpose: c.purpose, Ticket: c.ticket, Requester: c.requester}
-	if err := c.subject(a); err != nil {
+	key, err := c.approveKeys(a)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.told != "" && !key:
+		return nil, usagef("--words goes with --key or --successor")
+	case key && c.lasting == 0 && c.until == "" && c.notBefore == "":
+		return a, c.checkWords()
+	case key:
+		err = c.checkWords()
+	default:
+		err = c.subject(a)
+	}
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -136,7 +163,7 @@ func (c *approveCommand) subject(a *daybookv1.Approval) error {
 	}
 	switch {
 	case given != 1:
-		return usagef("give one of --actor, --flow and --examiner")
+		return usagef("give one of --actor, --flow, --examiner, --key and --successor")
 	case c.actor != "" && (c.from == "" || c.to == ""):
 		return usagef("--actor goes with --from and --to")
 	case c.examiner != "" && c.from+c.to != "":

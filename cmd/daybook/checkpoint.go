@@ -71,13 +71,18 @@ witnesses themselves publish: which ones to believe is the auditor's choice.`,
 	return cmd
 }
 
-// printKey prints what the profile says; it asks no server.
+// printKey prints what the profile says, and the state directory of what followed;
+// it asks no server.
 func printKey(cmd *cobra.Command, conn *connection) error {
 	p, err := client.LoadProfile(conn.profile)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), p.VKey)
+	keys, err := p.KnownKeys()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), keys.Current().VKey)
 	return err
 }
 

@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"sync"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/daybook-ledger/daybook/ledger"
 	"github.com/daybook-ledger/daybook/ledger/store"
@@ -79,7 +75,8 @@ func startServer(ctx context.Context, o serveOptions) (*runningServer, error) {
 
 // open opens store, ledger and listeners.
 func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Config, ids *identities) error {
-	signer, vkey, err := readSigner(o.Dir)
+	keys := keyring{o.Dir}
+	signer, vkey, err := keys.present()
 	if err != nil {
 		return err
 	}
@@ -99,7 +96,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	}
 	r.ledger, err = ledger.Open(ctx, ledger.Config{
 		Policy: cosigners, AwaitWitnesses: true,
-		Store: r.store, Signer: signer, VKey: vkey,
+		Store: r.store, Signer: signer, VKey: vkey, Keys: keys.signer,
 		Anchor: ledger.FileAnchor(c.Anchor), Evidence: ledger.FileEvidence(o.Dir.ForkEvidence()),
 		Vault:       vault.Open(o.Dir.SealKeys()),
 		AcceptClock: o.AcceptClock, Dev: o.Dev, Logger: r.log, QueueBytes: c.Limits.QueueBytes, Workers: c.Limits.Workers,
@@ -109,7 +106,10 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 	if err != nil {
 		return fmt.Errorf("opening the log: %w", err)
 	}
-	r.Origin, r.VKey = r.ledger.Origin(), vkey
+	r.Origin, r.VKey = r.ledger.Origin(), r.ledger.VKey()
+	if err := keys.settle(r.VKey); err != nil {
+		return err
+	}
 	witnesses, err := r.openWitnesses(c, policy)
 	if err != nil {
 		return err
@@ -176,28 +176,4 @@ func (r *runningServer) Done() <-chan struct{} { return r.done }
 func (r *runningServer) Wait() error {
 	<-r.done
 	return r.err
-}
-
-// readSigner reads the log's key.
-func readSigner(dir datadir.Dir) (signer note.Signer, vkey string, err error) {
-	b, err := os.ReadFile(dir.LogVKey())
-	if err != nil {
-		return nil, "", fmt.Errorf("reading the log's verifier key: %w", err)
-	}
-	vkey = strings.TrimSpace(string(b))
-	if b, err = os.ReadFile(dir.LogKey()); err != nil {
-		return nil, "", fmt.Errorf("reading the log's key: %w", err)
-	}
-	signer, err = note.NewSigner(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil, "", fmt.Errorf("the log's key %s: %w", dir.LogKey(), err)
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return nil, "", fmt.Errorf("the log's verifier key %s: %w", dir.LogVKey(), err)
-	}
-	if signer.Name() != verifier.Name() || signer.KeyHash() != verifier.KeyHash() {
-		return nil, "", fmt.Errorf("%s is not the key of %s: put the right one back", dir.LogKey(), dir.LogVKey())
-	}
-	return signer, vkey, nil
 }
