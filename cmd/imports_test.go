@@ -76,8 +76,9 @@ var onlyOurs = map[string][]string{
 	"proto/daybook/v1":     nil,
 	"proto/daybook/api/v1": {"proto/daybook/v1"},
 	"verify":               {"proto/daybook/v1"},
-	"cmd/daybook-verify":   {"verify", "verify/audit", "verify/domains", "verify/domains/detect", "verify/page", "proto/daybook/v1"},
-	"verify/page":          {},
+	"cmd/daybook-verify": {"verify", "verify/audit", "verify/bundle", "verify/bundle/canonical", "verify/bundle/question",
+		"verify/bundle/report", "verify/domains", "verify/domains/detect", "verify/page", "proto/daybook/v1"},
+	"verify/page": {},
 }
 
 // maxClientModules bounds what a producer takes on by linking the client.

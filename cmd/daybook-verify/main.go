@@ -32,12 +32,14 @@ type verb struct {
 	help string // the rest of its help, with examples
 	run  func(c *call) (*result, error)
 
-	whole bool // it takes a key and older checkpoints, too
+	whole  bool // it takes a key and older checkpoints, too
+	proves bool // it takes a consistency proof, too
+	cases  bool // it takes examination files, too
 }
 
 // verbs in the order of the help.
 func verbs() []verb {
-	return []verb{receiptVerb, receiptsVerb, consistencyVerb, logVerb, pageVerb, versionVerb}
+	return []verb{receiptVerb, receiptsVerb, consistencyVerb, logVerb, bundleVerb, pageVerb, versionVerb}
 }
 
 // call is one invocation of a verb.
@@ -47,6 +49,8 @@ type call struct {
 	key    string // a verifier key in place of a policy; empty: none
 	older  files  // checkpoints that were kept elsewhere
 	output string // file to write, of the verb page; empty: none
+	proof  string // file with a consistency proof; empty: none
+	cases  files  // examination files to hold receipts against
 	json   bool
 	args   []string  // positional
 	stderr io.Writer // for progress
@@ -136,6 +140,12 @@ func (c *call) parse(args []string) error {
 		fs.StringVar(&c.key, "key", "", "")
 		fs.Var(&c.older, "checkpoint", "")
 	}
+	if c.verb.proves {
+		fs.StringVar(&c.proof, "proof", "", "")
+	}
+	if c.verb.cases {
+		fs.Var(&c.cases, "bundle", "")
+	}
 	for {
 		if err := fs.Parse(args); err != nil {
 			if errors.Is(err, flag.ErrHelp) {
@@ -178,6 +188,7 @@ Examples:
   daybook-verify consistency --policy policy.txt old.checkpoint new.checkpoint proof.txt
   daybook-verify receipts --policy policy.txt --json receipts
   daybook-verify log --policy policy.txt --checkpoint kept.checkpoint mirror
+  daybook-verify bundle --policy policy.txt CASE.zip
 
 The policy names the keys you trust (c2sp.org/tlog-policy). Take it from somewhere
 else than the files you check: by hand from the firm, or from an earlier examination.

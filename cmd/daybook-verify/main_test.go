@@ -26,14 +26,18 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script. Each finds in its folder a log of eight
 // entries: policy.txt, receipts/N.tlog-proof with receipts/N.entry at size 8,
 // N.checkpoint for each size, consistency-M-N.txt, other.policy of another log,
-// and fork.checkpoint, a second history of size 8.
+// and fork.checkpoint, a second history of size 8. In cases are the sample
+// examination files of package bundle.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			return newLog("demo.invalid/log", 8).write(env.WorkDir)
+			if err := newLog("demo.invalid/log", 8).write(env.WorkDir); err != nil {
+				return err
+			}
+			return os.CopyFS(filepath.Join(env.WorkDir, "cases"), os.DirFS("../../verify/bundle/testdata"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "json": jsonFields},
 	})

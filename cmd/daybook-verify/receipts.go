@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -12,22 +13,30 @@ import (
 	"sync"
 
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/bundle"
 )
 
 var receiptsVerb = verb{
 	name: "receipts",
-	args: "DIR --policy FILE [--json]",
+	args: "DIR --policy FILE [--bundle CASE.zip]... [--json]",
 	does: "check every receipt in a folder",
 	help: `Checks every *.tlog-proof in DIR, each with its .entry beside it, as "receipt"
 does, and that no two of their checkpoints contradict each other. All are checked,
 whatever fails; the first bad file is named. A folder without receipts is an error:
 there was nothing to verify.
 
+With --bundle, an examination file, or all parts of one, is checked too and held
+against the receipts: an entry that a receipt proves and the file's question asks for
+must be in it, byte for byte. One that is missing or different proves that the log was
+thinned out or rewritten after the receipt was given.
+
 Examples:
   daybook-verify receipts receipts --policy policy.txt
   daybook-verify receipts --policy policy.txt --json receipts
+  daybook-verify receipts receipts --policy policy.txt --bundle CASE.zip
 `,
-	run: runReceipts,
+	run:   runReceipts,
+	cases: true,
 }
 
 func runReceipts(c *call) (*result, error) {
@@ -42,7 +51,7 @@ func runReceipts(c *call) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := checkAll(policy, c.args[0], names)
+	t := checkAll(policy, c.args[0], names, len(c.cases) > 0)
 	r := &result{}
 	r.tallyClaims(t, policy)
 	switch {
@@ -56,8 +65,28 @@ func runReceipts(c *call) (*result, error) {
 		r.FirstBadIndex = t.newest.index
 	default:
 		r.pass(policy)
+		if len(c.cases) > 0 {
+			return r, r.reconcile(c.cases, policy, t.kept)
+		}
 	}
 	return r, nil
+}
+
+// reconcile holds receipts that verified against an examination file.
+func (r *result) reconcile(names []string, policy *verify.Policy, kept []bundle.Receipted) error {
+	slices.SortFunc(kept, func(a, b bundle.Receipted) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
+	})
+	found, err := checkBundles(names, bundle.Trust{Policy: policy, Receipts: kept})
+	if err != nil {
+		return err
+	}
+	r.bundleClaims(found, policy)
+	r.bundleVerdict(found)
+	if n := found.Reconciled; n != nil && len(n.Wrong) > 0 {
+		r.Advice = "keep receipts and file as they are: together they are the proof"
+	}
+	return nil
 }
 
 // receiptNames lists the receipts of a folder, without their suffix: shorter
@@ -88,7 +117,8 @@ type tally struct {
 	lowest, highest         uint64 // indexes of the verified ones
 	logs                    map[string]*seenLog
 	fork                    error
-	bad, newest             *fault // the first that failed, and the first of a later format
+	kept                    []bundle.Receipted // the verified ones, where they are asked for
+	bad, newest             *fault             // the first that failed, and the first of a later format
 }
 
 // seenLog is what the verified receipts of one log were under.
@@ -111,13 +141,13 @@ const workersPerCore = 4
 
 // checkAll checks all receipts, on all cores, each worker a stretch of
 // neighbours, which share most of their proofs.
-func checkAll(policy *verify.Policy, dir string, names []string) *tally {
+func checkAll(policy *verify.Policy, dir string, names []string, keep bool) *tally {
 	workers := min(runtime.GOMAXPROCS(0)*workersPerCore, len(names))
 	tallies := make([]*tally, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		lo, hi := w*len(names)/workers, (w+1)*len(names)/workers
-		wg.Go(func() { tallies[w] = checkStretch(policy, dir, names, lo, hi) })
+		wg.Go(func() { tallies[w] = checkStretch(policy, dir, names[lo:hi], lo, keep) })
 	}
 	wg.Wait()
 	for _, other := range tallies[1:] {
@@ -126,12 +156,12 @@ func checkAll(policy *verify.Policy, dir string, names []string) *tally {
 	return tallies[0]
 }
 
-func checkStretch(policy *verify.Policy, dir string, names []string, lo, hi int) *tally {
+func checkStretch(policy *verify.Policy, dir string, names []string, first int, keep bool) *tally {
 	t := &tally{logs: map[string]*seenLog{}}
 	checker := verify.ReceiptChecker{Policy: policy}
 	var receipt, entry []byte
-	for i := lo; i < hi; i++ {
-		base := filepath.Join(dir, names[i])
+	for i, name := range names {
+		base := filepath.Join(dir, name)
 		var claims verify.ReceiptClaims
 		var err error
 		receipt, err = readInto(receipt[:0], base+proofSuffix)
@@ -142,15 +172,28 @@ func checkStretch(policy *verify.Policy, dir string, names []string, lo, hi int)
 		}
 		if err == nil {
 			t.passed(claims)
+			if keep {
+				t.keep(name, claims, entry)
+			}
 			continue
 		}
-		f := &fault{at: i, name: base + proofSuffix, err: err}
+		f := &fault{at: first + i, name: base + proofSuffix, err: err}
 		if receipt != nil {
 			f.index = indexOf(receipt)
 		}
 		t.faulty(f)
 	}
 	return t
+}
+
+// keep keeps a verified receipt.
+func (t *tally) keep(name string, c verify.ReceiptClaims, entry []byte) {
+	e, err := verify.ParseEntry(bytes.Clone(entry))
+	if err != nil {
+		return // cannot happen: it was parsed before
+	}
+	t.kept = append(t.kept, bundle.Receipted{Name: name, Index: c.Index, Leaf: c.Leaf, Entry: e,
+		Checkpoint: verify.Checkpoint{Origin: c.Origin, Size: c.Size, Root: c.Root}})
 }
 
 func (t *tally) passed(c verify.ReceiptClaims) {
@@ -201,6 +244,7 @@ func (t *tally) add(o *tally) {
 		}
 		t.highest = max(t.highest, o.highest)
 	}
+	t.kept = append(t.kept, o.kept...)
 	t.verified += o.verified
 	t.failed += o.failed
 	t.newer += o.newer

@@ -300,7 +300,7 @@ func (b *builder) derive() (*pass, error) {
 			_, err := numbers.Write(h[:])
 			return err
 		})
-	})
+	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the log does not pass its own check: %w", err)
 	}

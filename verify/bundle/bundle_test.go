@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -32,13 +33,21 @@ var start = time.Date(2026, 5, 17, 9, 0, 0, 0, time.UTC)
 
 // sampleWorld is a log of three days: a map, approvals, runs with heartbeats,
 // gaps, late and unmapped accesses, closes and cosigned checkpoints.
-func sampleWorld(t testing.TB) *world {
+func sampleWorld(t testing.TB) *world { return thinnedWorld(t, -1) }
+
+// thinnedWorld is the same without one of its accesses, by its place from 0.
+func thinnedWorld(t testing.TB, without int) *world {
 	w := newWorld(t, start, "witness.example/a", "witness.example/b")
 	step := func(d time.Duration) { w.now += int64(d) }
 	web := w.run("spiffe://web/gateway", "1", daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+	accesses := 0
 	access := func(r *worldRun, source, target string, change func(*daybookv1.Event)) {
 		step(time.Minute)
 		e := w.event(source, target)
+		e.EventId = fmt.Appendf(nil, "event-%06d", accesses)
+		if accesses++; accesses == without+1 {
+			return
+		}
 		if change != nil {
 			change(e)
 		}

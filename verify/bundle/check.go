@@ -30,6 +30,9 @@ const Meant = "no key from outside was given: whoever made this file could have 
 type Trust struct {
 	Policy *verify.Policy // nil: none
 	Held   *Held          // nil: none
+	// Receipts are of entries that must be in the bundle where its question asks for
+	// them.
+	Receipts []Receipted
 }
 
 // A File is a bundle, or a part of one.
@@ -48,7 +51,9 @@ type Result struct {
 	Fault    *Fault            // where the file is wrong; nil: it is not, or elsewhere than in it
 	Parts    []*report.Summary // of each part that was checked to its end, in the order of the parts
 	Manifest []verify.Hash     // SHA-256 of the manifests, in the same order
-	Opened   verify.Opened     // the checkpoint, under the examiner's policy; without one under the file's own
+	// Reconciled is what became of the receipts; nil: none were given.
+	Reconciled *Reconciled
+	Opened     verify.Opened // the checkpoint, under the examiner's policy; without one under the file's own
 }
 
 // Check checks a bundle: one file, or all parts of a split one, in any order. It
@@ -62,7 +67,7 @@ func Check(ctx context.Context, files []File, trust Trust) (*Result, error) {
 	r := &Result{}
 	var passes []*pass
 	for _, f := range files {
-		p, err := checkFile(ctx, f)
+		p, err := checkFile(ctx, f, trust.Receipts)
 		var fault *Fault
 		if errors.As(err, &fault) {
 			if len(files) > 1 {
@@ -86,17 +91,18 @@ func Check(ctx context.Context, files []File, trust Trust) (*Result, error) {
 		r.Manifest = append(r.Manifest, p.z.digest)
 	}
 	r.judge(passes, trust)
+	r.reconcile(passes, trust.Receipts)
 	return r, nil
 }
 
 // checkFile checks one file by itself.
-func checkFile(ctx context.Context, f File) (*pass, error) {
+func checkFile(ctx context.Context, f File, receipts []Receipted) (*pass, error) {
 	z, err := openArchive(ctx, f.R, f.Size)
 	if err != nil {
 		return nil, err
 	}
 	sink := &comparer{z: z, made: map[string]bool{}}
-	p, err := examine(ctx, z, sink, nil)
+	p, err := examine(ctx, z, sink, nil, watch(receipts))
 	if err == nil {
 		err = sink.done()
 	}
@@ -170,6 +176,10 @@ func (r *Result) judge(passes []*pass, trust Trust) {
 		r.Claims[0] = report.Claim{Name: report.ClaimUnaltered, State: report.Failed, Detail: err.Error()}
 	} else if trust.Policy == nil {
 		r.Verdict, r.Reason = SelfConsistent, Meant
+		c := &r.Claims[len(r.Claims)-1]
+		if c.State == report.Proved {
+			c.State, c.Detail = report.NotClaimed, "only by the file's own policy: "+c.Detail
+		}
 	}
 	for _, p := range passes {
 		if i := p.failedAt(); i != nil && (r.FirstBad == nil || *i < *r.FirstBad) {

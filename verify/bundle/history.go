@@ -97,14 +97,7 @@ func compareHeld(h *Held, policy *verify.Policy, s *report.Summary) error {
 	if c.Origin != own.Origin {
 		return fmt.Errorf("the checkpoint that you hold is of log %q, this file of log %q", c.Origin, own.Origin)
 	}
-	known := []verify.Checkpoint{own}
-	for _, earlier := range s.Checkpoints {
-		known = append(known, earlier.Checkpoint)
-	}
-	if s.Head.Close != nil {
-		known = append(known, verify.Checkpoint{Origin: own.Origin, Size: s.Head.Cut, Root: verify.Hash(s.Head.Close.Root)})
-	}
-	for _, k := range known {
+	for _, k := range knownCheckpoints(s) {
 		if k.Size != c.Size {
 			continue
 		}
@@ -127,4 +120,17 @@ func compareHeld(h *Held, policy *verify.Policy, s *report.Summary) error {
 		return fmt.Errorf("the checkpoint that you hold, of size %d, and this file: %w", c.Size, err)
 	}
 	return nil
+}
+
+// knownCheckpoints are the sizes of the log whose roots a bundle shows.
+func knownCheckpoints(s *report.Summary) []verify.Checkpoint {
+	own := s.Head.Checkpoint.Checkpoint
+	known := []verify.Checkpoint{own}
+	for _, earlier := range s.Checkpoints {
+		known = append(known, earlier.Checkpoint)
+	}
+	if s.Head.Close != nil {
+		known = append(known, verify.Checkpoint{Origin: own.Origin, Size: s.Head.Cut, Root: verify.Hash(s.Head.Close.Root)})
+	}
+	return known
 }

@@ -32,6 +32,8 @@ type pass struct {
 	window   window
 	judge    *domains.Judge
 	runs     *runBook
+	scope    *scope
+	watched  map[uint64]*verify.Hash // leaves of entries that receipts are of; nil: none are
 	streams  map[verify.StreamKey]*stream
 	order    []*stream // as the rows
 	tree     *fold
@@ -52,8 +54,8 @@ type pass struct {
 
 // examine runs a pass over an archive. The summary is under the file's own
 // policy. An error is a *Fault, or one of reading or of the sink.
-func examine(ctx context.Context, z *archive, sink report.Sink, numbers numbering) (*pass, error) {
-	p := &pass{ctx: ctx, z: z, sink: sink, judge: new(domains.Judge), numbers: numbers}
+func examine(ctx context.Context, z *archive, sink report.Sink, numbers numbering, watched map[uint64]*verify.Hash) (*pass, error) {
+	p := &pass{ctx: ctx, z: z, sink: sink, judge: new(domains.Judge), numbers: numbers, watched: watched}
 	if err := p.begin(); err != nil {
 		return p, err
 	}
@@ -208,6 +210,7 @@ func (p *pass) table(versions []*domains.Version) error {
 		return err
 	}
 	s := newScope(p.question, versions, p.answer.Domains)
+	p.scope = s
 	for _, r := range rows {
 		s.note(verify.StreamKey(r.Key))
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
 )
 
@@ -48,6 +50,67 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+// TestThinned holds receipts of a log against a bundle of the same log, and against
+// one of a log that was remade under the same keys without one access.
+func TestThinned(t *testing.T) {
+	w, thinned := sampleWorld(t), thinnedWorld(t, 7)
+	const question = "from: web\nto: prod-db\n"
+	whole, remade := build(t, w.source(), question), build(t, thinned.source(), question)
+	golden(t, "thinned.zip", remade)
+	var lost, kept []bundle.Receipted
+	for i := range w.heads {
+		r := receipted(t, w, uint64(i))
+		kept = append(kept, r)
+		if w.heads[i].Place.Kind == daybookv1.Kind_KIND_ACCESS && bytes.Contains(w.heads[i].Body, []byte("event-000007")) {
+			lost = append(lost, r)
+			golden(t, fmt.Sprintf("receipts/%d.tlog-proof", i), receiptOf(t, w, uint64(i)))
+			golden(t, fmt.Sprintf("receipts/%d.entry", i), w.entries[i])
+		}
+	}
+	trust := w.trust()
+	if trust.Receipts = kept; len(lost) != 1 {
+		t.Fatalf("%d receipts of the access", len(lost))
+	}
+	r := check(t, trust, whole)
+	if r.Verdict != bundle.DeclaredGaps || len(r.Reconciled.Wrong) != 0 || r.Reconciled.Inside == 0 || r.Reconciled.Outside == 0 {
+		t.Errorf("%s: %s %+v", r.Verdict, r.Reason, r.Reconciled)
+	}
+	trust.Receipts = nil
+	if r := check(t, trust, remade); r.Verdict != bundle.DeclaredGaps {
+		t.Errorf("the remade log alone: %s: %s", r.Verdict, r.Reason)
+	}
+	trust.Receipts = lost
+	r = check(t, trust, remade)
+	if r.Verdict != bundle.Failed || len(r.Reconciled.Wrong) != 1 || r.FirstBad == nil || *r.FirstBad != lost[0].Index {
+		t.Errorf("%s: %s %+v", r.Verdict, r.Reason, r.Reconciled)
+	}
+	t.Log(r.Reason)
+}
+
+// receipted is a receipt of an entry at the newest archived checkpoint.
+func receipted(t testing.TB, w *world, index uint64) bundle.Receipted {
+	t.Helper()
+	note := w.notes[len(w.notes)-1]
+	c, err := verify.OpenUnverified(note.note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle.Receipted{Name: fmt.Sprint(index), Index: index, Leaf: w.tree[0][index], Entry: w.heads[index], Checkpoint: c}
+}
+
+func receiptOf(t testing.TB, w *world, index uint64) []byte {
+	t.Helper()
+	note := w.notes[0]
+	if index >= note.size {
+		note = w.notes[len(w.notes)-1]
+	}
+	p, err := verify.ProveRange(index, index+1, note.size, w.tree.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verify.FormatReceipt(verify.Receipt{Index: index, Proof: p, Checkpoint: note.note})
+}
+
 func splitAt(t testing.TB, src bundle.Source, text string, limit int64) [][]byte {
 	t.Helper()
 	p, err := bundle.Prepare(context.Background(), src, mustRead(t, text), limit)
@@ -69,7 +132,7 @@ func golden(t testing.TB, name string, content []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(path, content, 0o644); err != nil {

@@ -20,6 +20,7 @@ func (p *pass) take(e *knownEntry) error {
 	}
 	p.ns = e.Head.LogTimeNS
 	leaf := verify.HashLeaf(e.raw)
+	p.saw(index, leaf)
 	if index >= p.head.Cut {
 		return p.takeClosing(e, leaf)
 	}

@@ -234,6 +234,7 @@ func (p *pass) takeTiled(e *knownEntry) error {
 	}
 	p.ns = e.Head.LogTimeNS
 	leaf := verify.HashLeaf(e.raw)
+	p.saw(e.Place.Index, leaf)
 	kind := e.Place.Kind
 	if kind == daybookv1.Kind_KIND_ACCESS {
 		return p.takeAccess(e, &stream{asked: true}, leaf, true, p.question.Log)

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/bundle"
+	"github.com/daybook-ledger/daybook/verify/bundle/report"
+)
+
+var bundleVerb = verb{
+	name: "bundle",
+	args: "[--policy FILE | --key VKEY] [--checkpoint FILE [--proof FILE]] [--json] CASE.zip...",
+	does: "check an examination file",
+	help: `Checks an examination file, as "daybook export" writes it: one file, or all parts of a
+split one in any order. Every byte of it is proved or made anew and compared: the
+entries under the log's root that the checkpoint signs; that none is missing which the
+question asks for, by the tables of the close; the producers' numbers and signatures;
+every verdict, from the maps and approvals in the file; the tables, the README and the
+report for people.
+
+--policy names the keys you trust, --key one log's verifier key in its place. With
+neither, the best verdict is SELF-CONSISTENT: whoever made the file could have made all
+of it. --checkpoint is one that you kept from before: the file must be of the same
+history. Where its size is not one that the file shows, give the consistency proof
+between the two sizes with --proof.
+
+Examples:
+  daybook-verify bundle --policy policy.txt CASE.zip
+  daybook-verify bundle --policy policy.txt --checkpoint lodged.checkpoint CASE.zip
+  daybook-verify bundle --policy policy.txt --json CASE-1.zip CASE-2.zip
+`,
+	run:    runBundle,
+	whole:  true,
+	proves: true,
+}
+
+func runBundle(c *call) (*result, error) {
+	if len(c.args) == 0 {
+		return nil, usagef("no examination file given")
+	}
+	policy, err := c.readPolicy()
+	if err != nil {
+		return nil, err
+	}
+	trust := bundle.Trust{Policy: policy}
+	if trust.Held, err = c.readHeld(); err != nil {
+		return nil, err
+	}
+	found, err := checkBundles(c.args, trust)
+	if err != nil {
+		return nil, err
+	}
+	r := &result{}
+	r.bundleClaims(found, policy)
+	r.bundleVerdict(found)
+	return r, nil
+}
+
+// readHeld reads the checkpoint that the examiner holds; nil: none.
+func (c *call) readHeld() (*bundle.Held, error) {
+	switch {
+	case len(c.older) == 0 && c.proof != "":
+		return nil, usagef("--proof goes with --checkpoint")
+	case len(c.older) == 0:
+		return nil, nil
+	case len(c.older) > 1:
+		return nil, usagef("give one --checkpoint")
+	}
+	note, err := readArgument(c.older[0])
+	if err != nil {
+		return nil, err
+	}
+	held := &bundle.Held{Note: note}
+	if c.proof == "" {
+		return held, nil
+	}
+	text, err := readArgument(c.proof)
+	if err != nil {
+		return nil, err
+	}
+	if held.Proof, err = verify.ParseHashes(text); err != nil {
+		return nil, usagef("%s: %v", c.proof, err)
+	}
+	if held.Proof == nil {
+		held.Proof = []verify.Hash{}
+	}
+	return held, nil
+}
+
+// checkBundles checks the files of one answer.
+func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err error) {
+	var files []bundle.File
+	for _, name := range names {
+		f, openErr := os.Open(name)
+		if openErr != nil {
+			return nil, usagef("%v", openErr)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		info, statErr := f.Stat()
+		if statErr != nil {
+			return nil, statErr
+		}
+		if info.IsDir() {
+			return nil, usagef("%s is a folder", name)
+		}
+		files = append(files, bundle.File{Name: filepath.Base(name), R: f, Size: info.Size()})
+	}
+	return bundle.Check(context.Background(), files, trust)
+}
+
+// bundleVerdict gives the verdict on an examination file.
+func (r *result) bundleVerdict(found *bundle.Result) {
+	r.Verdict, r.Reason, r.FirstBadIndex = string(found.Verdict), found.Reason, found.FirstBad
+	switch found.Verdict {
+	case bundle.Failed:
+		r.Advice = "keep the file as it is: it is the evidence; ask for it again by another way"
+	case bundle.Newer:
+		r.Advice = "nothing was disproved: the file is of a later format; take a newer daybook-verify"
+	case bundle.SelfConsistent:
+		r.Advice = "give --policy FILE or --key VKEY, taken from elsewhere than this file"
+	}
+	if f := found.Fault; f != nil && errors.Is(f, verify.ErrNewer) {
+		r.Verdict = newer
+	}
+}
+
+// bundleClaims says what was proved of an examination file.
+func (r *result) bundleClaims(found *bundle.Result, policy *verify.Policy) {
+	if len(found.Parts) > 0 {
+		r.checkpointClaim(found.Opened, policy, "")
+		r.questionClaim(found)
+	}
+	for _, c := range found.Claims {
+		r.claim(strings.ReplaceAll(c.Name, " ", "_"), map[string]any{"state": string(c.State)}, "%s: %s: %s", c.Name, strings.ToUpper(string(c.State)), plain(c.Detail))
+	}
+	if len(found.Parts) > 0 {
+		r.limitsClaim(found.Parts[0])
+	}
+	if n := found.Reconciled; n != nil {
+		r.claim("reconciled", map[string]any{"inside": n.Inside, "outside": n.Outside, "wrong": len(n.Wrong)},
+			"receipts: %d are in the file, %d are of entries that it was not asked for, %d are missing from it or differ", n.Inside, n.Outside, len(n.Wrong))
+	}
+}
+
+// questionClaim says what the file answers.
+func (r *result) questionClaim(found *bundle.Result) {
+	s := found.Parts[0]
+	q := s.Head.Question
+	var answers uint64
+	var digests []string
+	for i, part := range found.Parts {
+		answers += part.Answers
+		digests = append(digests, fmt.Sprintf("%x", found.Manifest[i]))
+	}
+	fields := map[string]any{"answers": answers, "parts": s.Head.Parts, "checked_parts": len(found.Parts), "manifests": digests}
+	text := "question"
+	for _, f := range []struct{ name, words, value string }{
+		{"case", "case", q.Case}, {"item", "item", q.Item}, {"asked_by", "asked by", q.AskedBy}, {"recipient", "for", q.Recipient},
+	} {
+		if f.value != "" {
+			fields[f.name] = f.value
+			text += fmt.Sprintf(", %s %s", f.words, plain(f.value))
+		}
+	}
+	if q.Period != nil {
+		text += fmt.Sprintf(", period %s in %s by %s time", plain(q.Period.Text), plain(q.Period.Zone), map[string]string{"logged": "log", "occurred": "event"}[q.Period.By])
+	}
+	r.claim("question", fields, "%s: %d answers", text, answers)
+	for i, d := range digests {
+		r.claim("manifest", map[string]any{"sha256": d}, "manifest of part %d: SHA-256 %s", found.Parts[i].Head.Part, d)
+	}
+}
+
+// limitsClaim says how far the answer reaches.
+func (r *result) limitsClaim(s *report.Summary) {
+	h := s.Head
+	if h.Close == nil || h.Question.Tiles() {
+		return
+	}
+	if after := h.Checkpoint.Size - h.Cut; after > 0 {
+		r.claim("until", map[string]any{"cut": h.Cut, "size": h.Checkpoint.Size, "time": utc(h.Close.PeriodEndNs)},
+			"the answer reaches to %s: the newest close; the %d entries after it are not in it", utc(h.Close.PeriodEndNs), after)
+	}
+}
