@@ -310,12 +310,11 @@ func (b *builder) derive() (*pass, error) {
 // list lists the members that are written so far.
 func (b *builder) list(z *archive) {
 	z.manifest.Files = z.manifest.Files[:0]
-	for _, f := range b.temps.files {
-		if f.size == 0 {
-			continue
+	for _, m := range b.temps.members {
+		if m.size > 0 {
+			z.manifest.Files = append(z.manifest.Files, member{Name: m.name, Size: uint64(m.size)})
+			z.contents[m.name] = m.content
 		}
-		z.manifest.Files = append(z.manifest.Files, member{Name: f.name, Size: uint64(f.size)})
-		z.contents[f.name] = content{f.file, 0, f.size}
 	}
 	slices.SortFunc(z.manifest.Files, func(a, b member) int {
 		if a.before(b) {
@@ -335,7 +334,8 @@ func (b *builder) write(w io.Writer, built *Built) error {
 		if b.ctx.Err() != nil {
 			return context.Cause(b.ctx)
 		}
-		m, err := copyMember(out, files[i].Name, io.NewSectionReader(z.contents[files[i].Name].r, 0, int64(files[i].Size)))
+		c := z.contents[files[i].Name]
+		m, err := copyMember(out, files[i].Name, io.NewSectionReader(c.r, c.offset, c.size))
 		if err != nil {
 			return err
 		}

@@ -117,8 +117,8 @@ func build(t testing.TB, src bundle.Source, text string) []byte {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	if built.Size != int64(out.Len()) || spool.open != 0 {
-		t.Errorf("%s: size %d of %d, %d temporary files left", text, built.Size, out.Len(), spool.open)
+	if built.Size != int64(out.Len()) || spool.open != 0 || spool.made > 12 {
+		t.Errorf("%s: size %d of %d, %d of %d temporary files left", text, built.Size, out.Len(), spool.open, spool.made)
 	}
 	return out.Bytes()
 }

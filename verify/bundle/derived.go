@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -87,29 +86,52 @@ func around(got, want []byte, i int) string {
 
 func (c *compared) Close() error { return c.in.done() }
 
-// A temps is the sink of an exporter.
+// A temps is the sink of an exporter: its members wait in temporary files, of
+// which there are as many as members are written side by side.
 type temps struct {
-	spool Spool
-	files []tempMember
+	spool   Spool
+	files   []*sharedTemp
+	members []tempMember
+}
+
+// A sharedTemp is a temporary file with members one after the other.
+type sharedTemp struct {
+	file TempFile
+	size int64
+	busy bool // a member is being written
 }
 
 // A tempMember is a member that waits in a temporary file.
 type tempMember struct {
 	name string
-	file TempFile
-	size int64
+	content
 }
 
 var _ report.Sink = (*temps)(nil)
 
-// Create makes a temporary file for a member.
+// Create begins a member at the end of a temporary file.
 func (t *temps) Create(name string) (io.WriteCloser, error) {
-	file, err := t.spool.Temp()
-	if err != nil {
-		return nil, fmt.Errorf("temporary file: %w", err)
+	f := t.free()
+	if f == nil {
+		file, err := t.spool.Temp()
+		if err != nil {
+			return nil, fmt.Errorf("temporary file: %w", err)
+		}
+		f = &sharedTemp{file: file}
+		t.files = append(t.files, f)
 	}
-	t.files = append(t.files, tempMember{name: name, file: file})
-	return &tempWriter{t, len(t.files) - 1, make([]byte, 0, 32<<10)}, nil
+	f.busy = true
+	t.members = append(t.members, tempMember{name, content{r: f.file, offset: f.size}})
+	return &tempWriter{temps: t, at: len(t.members) - 1, file: f, buf: make([]byte, 0, 32<<10)}, nil
+}
+
+func (t *temps) free() *sharedTemp {
+	for _, f := range t.files {
+		if !f.busy {
+			return f
+		}
+	}
+	return nil
 }
 
 // close ends all temporary files.
@@ -125,15 +147,17 @@ func (t *temps) close() error {
 // A tempWriter gathers small writes.
 type tempWriter struct {
 	temps *temps
-	at    int
+	at    int // of its member
+	file  *sharedTemp
 	buf   []byte
 }
 
 func (w *tempWriter) Write(b []byte) (int, error) {
 	if len(w.buf)+len(b) > cap(w.buf) {
-		if err := w.Close(); err != nil {
+		if err := w.flush(w.buf); err != nil {
 			return 0, err
 		}
+		w.buf = w.buf[:0]
 	}
 	if len(b) > cap(w.buf) {
 		return len(b), w.flush(b)
@@ -142,16 +166,16 @@ func (w *tempWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Close writes what is gathered.
+// Close ends the member.
 func (w *tempWriter) Close() error {
 	err := w.flush(w.buf)
-	w.buf = w.buf[:0]
+	w.buf, w.file.busy = nil, false
 	return err
 }
 
 func (w *tempWriter) flush(b []byte) error {
-	f := &w.temps.files[w.at]
-	n, err := io.Copy(f.file, bytes.NewReader(b))
-	f.size += n
+	n, err := w.file.file.Write(b)
+	w.file.size += int64(n)
+	w.temps.members[w.at].size += int64(n)
 	return err
 }

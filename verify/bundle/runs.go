@@ -95,9 +95,9 @@ func (b *runBook) answer(e *verify.Entry, ev *verify.EventFields) bool {
 	return true
 }
 
-// follow moves the run of an entry over it. inRuns tells whether it is in the
-// window of runs, inWindow whether it is in the window.
-func (b *runBook) follow(e *verify.Entry, inRuns, inWindow bool) error {
+// follow moves the run of an entry over it. at is its place in the window of runs;
+// inWindow tells whether it is in the window.
+func (b *runBook) follow(e *verify.Entry, at place, inWindow bool) error {
 	kind := e.Place.Kind
 	if kind != daybookv1.Kind_KIND_ACCESS && !isRun(kind) {
 		return nil
@@ -119,10 +119,10 @@ func (b *runBook) follow(e *verify.Entry, inRuns, inWindow bool) error {
 		return nil
 	}
 	opens := kind == daybookv1.Kind_KIND_RUN_OPENED || kind == daybookv1.Kind_KIND_RUN_RESUMED
-	if r.fault != nil || !inRuns && !opens {
+	if r.fault != nil || at == after || at == before && !opens {
 		return nil
 	}
-	return r.step(e, inRuns, b.numbers)
+	return r.step(e, at == within, b.numbers)
 }
 
 // count counts what an entry in the window says of the run.

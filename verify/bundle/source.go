@@ -70,15 +70,15 @@ type Streams interface {
 	StreamNode(ctx context.Context, key verify.StreamKey, level uint, index uint64) (verify.Hash, error)
 }
 
-// A Spool makes temporary files for an exporter: what is written to them is read
-// back once. Their total size is about that of the bundle. They hold what is in
+// A Spool makes temporary files for an exporter, a dozen at most. Their total size
+// is about that of the bundle; what is written to them is read back once or twice. They hold what is in
 // the log: whoever makes them keeps others from reading them, and removes them
 // when they are closed.
 type Spool interface {
 	Temp() (TempFile, error)
 }
 
-// A TempFile is written from its beginning to its end, then read.
+// A TempFile is written on at its end, and read anywhere before it.
 type TempFile interface {
 	io.Writer
 	io.ReaderAt

@@ -5,13 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"sort"
 	"testing"
 
-	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
 )
@@ -147,33 +143,36 @@ func (s *worldSource) StreamNode(_ context.Context, key verify.StreamKey, level 
 	return tree.node(level, index)
 }
 
-// testSpool makes temporary files in a folder of the test.
-type testSpool struct {
-	dir  string
-	made int
-	open int
-}
+// testSpool makes temporary files in memory.
+type testSpool struct{ made, open int }
 
-func newSpool(t testing.TB) *testSpool { return &testSpool{dir: t.TempDir()} }
+func newSpool(testing.TB) *testSpool { return &testSpool{} }
 
 // Temp makes a file.
 func (s *testSpool) Temp() (bundle.TempFile, error) {
 	s.made++
 	s.open++
-	f, err := os.Create(filepath.Join(s.dir, fmt.Sprint(s.made)))
-	return &spooled{f, s}, err
+	return &tempFile{s: s}, nil
 }
 
-type spooled struct {
-	*os.File
+type tempFile struct {
+	b []byte
 	s *testSpool
 }
 
-// Close removes the file.
-func (f *spooled) Close() error {
-	f.s.open--
-	return f.File.Close()
+// Write appends.
+func (f *tempFile) Write(b []byte) (int, error) {
+	f.b = append(f.b, b...)
+	return len(b), nil
 }
 
-var _ = slices.Sort[[]int]
-var _ = daybookv1.Kind_KIND_ACCESS
+// ReadAt reads what was written.
+func (f *tempFile) ReadAt(b []byte, offset int64) (int, error) {
+	return bytes.NewReader(f.b).ReadAt(b, offset)
+}
+
+// Close ends the file.
+func (f *tempFile) Close() error {
+	f.s.open--
+	return nil
+}

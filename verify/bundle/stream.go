@@ -32,17 +32,25 @@ func (w *window) of(kind daybookv1.Kind, about bool, index uint64, ns int64) pla
 	case isGoverned(kind):
 		return within
 	case about:
-		opens := kind == daybookv1.Kind_KIND_RUN_OPENED || kind == daybookv1.Kind_KIND_RUN_RESUMED
-		if index < w.runsFirst && !opens {
-			return before
+		at := w.ofRuns(index)
+		if at == before && (kind == daybookv1.Kind_KIND_RUN_OPENED || kind == daybookv1.Kind_KIND_RUN_RESUMED) {
+			return within
 		}
-		if index >= w.runsEnd {
-			return after
-		}
-		return within
+		return at
 	case index < w.first || ns < w.lo:
 		return before
 	case index >= w.end || ns >= w.hi:
+		return after
+	}
+	return within
+}
+
+// ofRuns returns the place of an entry in the window of runs.
+func (w *window) ofRuns(index uint64) place {
+	switch {
+	case index < w.runsFirst:
+		return before
+	case index >= w.runsEnd:
 		return after
 	}
 	return within

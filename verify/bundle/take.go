@@ -36,8 +36,8 @@ func (p *pass) take(e *knownEntry) error {
 		return err
 	}
 	inWindow := p.window.of(daybookv1.Kind_KIND_ACCESS, false, index, e.Head.LogTimeNS) == within
-	inRuns := index >= p.window.runsFirst && index < p.window.runsEnd
-	if inWindow && !inRuns && len(p.answer.Domains) > 0 {
+	inRuns := p.window.ofRuns(index)
+	if inWindow && inRuns != within && len(p.answer.Domains) > 0 {
 		return fmt.Errorf("it is in the window, but not in that of runs, [%d, %d)", p.window.runsFirst, p.window.runsEnd)
 	}
 	if st.kind == daybookv1.Kind_KIND_ACCESS {
@@ -121,7 +121,7 @@ func (p *pass) takeAlert(e *knownEntry) error {
 }
 
 // takeAccess takes an access, which may be an answer.
-func (p *pass) takeAccess(e *knownEntry, st *stream, leaf verify.Hash, inWindow, inRuns bool) error {
+func (p *pass) takeAccess(e *knownEntry, st *stream, leaf verify.Hash, inWindow bool, inRuns place) error {
 	ev, err := verify.ParseEvent(e.Body)
 	if err != nil {
 		return err

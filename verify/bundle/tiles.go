@@ -135,7 +135,9 @@ func (p *pass) tiles() error {
 			return err
 		}
 	}
-	p.window.runsEnd = p.answer.Size
+	if p.question.Log {
+		p.window.runsEnd = p.answer.Size
+	}
 	p.runs = newRunBook(nil, func(*run, uint64, uint64, func(verify.Hash)) error { return errMissing })
 	p.runs.all = p.question.Log
 	if p.out, err = report.NewWriter(p.head, p.sink); err != nil {
@@ -237,7 +239,7 @@ func (p *pass) takeTiled(e *knownEntry) error {
 	p.saw(e.Place.Index, leaf)
 	kind := e.Place.Kind
 	if kind == daybookv1.Kind_KIND_ACCESS {
-		return p.takeAccess(e, &stream{asked: true}, leaf, true, p.question.Log)
+		return p.takeAccess(e, &stream{asked: true}, leaf, true, p.window.ofRuns(e.Place.Index))
 	}
 	if p.question.Log {
 		if err := p.judged(e, nil, nil); err != nil {
@@ -250,7 +252,7 @@ func (p *pass) takeTiled(e *knownEntry) error {
 			p.summary.Maps = append(p.summary.Maps, v)
 		}
 	}
-	if err := p.runs.follow(&e.Entry, p.question.Log, true); err != nil {
+	if err := p.runs.follow(&e.Entry, p.window.ofRuns(e.Place.Index), true); err != nil {
 		return err
 	}
 	switch kind {

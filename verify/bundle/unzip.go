@@ -86,7 +86,7 @@ func readAt(r io.ReaderAt, offset int64, n int) ([]byte, error) {
 
 // compare rebuilds every header from the manifest and the content, and compares.
 func (z *archive) compare(ctx context.Context, r io.ReaderAt, size int64) error {
-	in := &zipReader{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 1<<20)}
+	in := &zipReader{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(size, 1<<20)))}
 	all := append(z.manifest.Files[:len(z.manifest.Files):len(z.manifest.Files)], member{Name: nameManifest, Size: z.manifestSize()})
 	var central []byte
 	for i := range all {
