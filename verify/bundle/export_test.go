@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
@@ -55,4 +56,34 @@ func OpenZip(b []byte) (contents [][2]int64, err error) {
 func MemberLine(name string) int {
 	l, _ := lineOf(name)
 	return int(l)
+}
+
+// Pack writes the canonical zip of members in the order of the format, with a
+// manifest that goes with them: what a forger can do.
+func Pack(origin string, contents map[string][]byte) ([]byte, error) {
+	m := &manifest{Origin: origin}
+	for name := range contents {
+		if name != nameManifest {
+			m.Files = append(m.Files, member{Name: name})
+		}
+	}
+	slices.SortFunc(m.Files, func(a, b member) int {
+		if a.before(b) {
+			return -1
+		}
+		return 1
+	})
+	var out bytes.Buffer
+	z := newZipWriter(&out)
+	for i := range m.Files {
+		var err error
+		if m.Files[i], err = copyMember(z, m.Files[i].Name, bytes.NewReader(contents[m.Files[i].Name])); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := copyMember(z, nameManifest, bytes.NewReader(m.document())); err != nil {
+		return nil, err
+	}
+	err := z.finish()
+	return out.Bytes(), err
 }

@@ -230,8 +230,8 @@ func (p *Plan) entry(ctx context.Context, index uint64) (*verify.Entry, error) {
 // Sizes that a split reckons with, in bytes.
 const (
 	// weightOf an answer: its entry, the hashes beside it, its lines of CSV and JSON.
-	weightFactor = 4
-	weightFixed  = 3000
+	weightFactor = 6
+	weightFixed  = 1800
 	// weightPart is what every part has.
 	weightPart = 1 << 20
 )

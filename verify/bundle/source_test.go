@@ -22,6 +22,8 @@ type worldSource struct {
 	table  nodes
 	trees  map[verify.StreamKey]nodes
 	counts map[verify.StreamKey]uint64
+
+	numbers map[string]map[uint64]int // index by run and number, made when asked for
 }
 
 var _ bundle.Source = (*worldSource)(nil)
@@ -85,22 +87,25 @@ func (s *worldSource) FirstAt(_ context.Context, ns int64) (uint64, error) {
 }
 
 func (s *worldSource) Numbers(_ context.Context, producer string, run verify.Hash, first, end uint64, yield func(verify.Hash) error) error {
-	next := first
-	for i := range s.w.heads {
-		e := &s.w.heads[i]
-		if e.Head.Producer != producer || e.Head.Run != run || e.Place.Number < first || e.Place.Number >= end {
-			continue
-		}
-		if e.Place.Number != next {
-			return fmt.Errorf("number %d is not there", next)
-		}
-		next++
-		if err := yield(sha256.Sum256(e.Body)); err != nil {
-			return err
+	if s.numbers == nil {
+		s.numbers = map[string]map[uint64]int{}
+		for i := range s.w.heads {
+			e := &s.w.heads[i]
+			key := e.Head.Producer + string(e.Head.Run[:])
+			if s.numbers[key] == nil {
+				s.numbers[key] = map[uint64]int{}
+			}
+			s.numbers[key][e.Place.Number] = i
 		}
 	}
-	if next != end {
-		return fmt.Errorf("number %d is not there", next)
+	for number := first; number < end; number++ {
+		i, ok := s.numbers[producer+string(run[:])][number]
+		if !ok {
+			return fmt.Errorf("number %d is not there", number)
+		}
+		if err := yield(sha256.Sum256(s.w.heads[i].Body)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
