@@ -166,6 +166,9 @@ func (a *answer) checkStreams() error {
 	case *a.RunsFirst > *a.RunsEnd || *a.RunsEnd > *a.Cut:
 		return fmt.Errorf("window [%d, %d) of runs below the cut %d", *a.RunsFirst, *a.RunsEnd, *a.Cut)
 	}
+	if len(a.Domains) == 0 && (*a.RunsEnd != 0 || len(a.Runs) > 0) {
+		return fmt.Errorf("runs, or a window of runs, without a domain")
+	}
 	for i, d := range a.Domains {
 		if d == "" || len(d) > verify.MaxDomain || i > 0 && a.Domains[i-1] >= d {
 			return fmt.Errorf("domain %.80q is none, or does not come after the one before", d)

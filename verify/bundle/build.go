@@ -95,6 +95,9 @@ func (b *builder) prove() error {
 			b.chosen = append(b.chosen, st)
 		}
 	}
+	if err := b.narrow(); err != nil {
+		return err
+	}
 	for _, step := range []func() error{b.small, b.history, b.table, b.known} {
 		if err := step(); err != nil {
 			return err
@@ -126,6 +129,44 @@ func (b *builder) positions(st *stream) (*stream, error) {
 	}
 	st.a, st.b = max(a, 1)-1, min(z+1, st.row.Count)
 	return st, nil
+}
+
+// narrow makes the window of runs as small as its known entries and those of the
+// window are: there is one way to say it.
+func (b *builder) narrow() error {
+	w := &b.window
+	if len(b.answer.Domains) == 0 {
+		return nil
+	}
+	lowest, highest := uint64(verify.MaxSize), uint64(0)
+	for _, st := range b.chosen {
+		first, end := w.first, w.end
+		if st.about {
+			first, end = w.runsFirst, w.runsEnd
+		}
+		lo, err := b.src.PositionFrom(b.ctx, st.key, first)
+		if err != nil {
+			return err
+		}
+		hi, err := b.src.PositionFrom(b.ctx, st.key, end)
+		if err != nil {
+			return err
+		}
+		if lo == hi {
+			continue
+		}
+		from, err := b.src.IndexAt(b.ctx, st.key, lo)
+		if err != nil {
+			return err
+		}
+		to, err := b.src.IndexAt(b.ctx, st.key, hi-1)
+		if err != nil {
+			return err
+		}
+		lowest, highest = min(lowest, from), max(highest, to+1)
+	}
+	w.runsFirst, w.runsEnd = lowest, highest
+	return nil
 }
 
 // member writes a member from memory, unless it is empty.

@@ -67,6 +67,9 @@ func (p *pass) checkRuns(runs []*run) error {
 	if !slices.Equal(found, p.answer.Domains) {
 		return fmt.Errorf("domains of the answers' producers are %q, not %q", found, p.answer.Domains)
 	}
+	if first, end := p.answer.RunsFirst, p.answer.RunsEnd; len(found) > 0 && (*first != p.lowest || *end != p.highest) {
+		return fmt.Errorf("the window of runs is [%d, %d), its known entries are in [%d, %d)", *first, *end, p.lowest, p.highest)
+	}
 	for _, r := range runs {
 		if r.Answers == 0 {
 			return fmt.Errorf("run %s of %q has no answer", r.id.Run, r.Producer)

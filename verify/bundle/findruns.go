@@ -43,6 +43,10 @@ func (b *builder) findRuns() error {
 	if err != nil || b.namesRuns() {
 		return err
 	}
+	if len(b.answer.Domains) == 0 {
+		w.runsFirst, w.runsEnd = 0, 0
+		return nil
+	}
 	for _, domain := range b.answer.Domains {
 		var of []*wantedRun
 		for _, r := range runs {

@@ -40,6 +40,8 @@ type pass struct {
 	out      *report.Writer
 	summary  *report.Summary
 
+	lowest, highest uint64 // known entries in the window or in that of runs are in [lowest, highest)
+
 	closeIn   *daybookv1.Close // the known close before
 	closeAt   uint64           // its index
 	ns        int64            // log time of the entry before
@@ -55,7 +57,7 @@ type pass struct {
 // examine runs a pass over an archive. The summary is under the file's own
 // policy. An error is a *Fault, or one of reading or of the sink.
 func examine(ctx context.Context, z *archive, sink report.Sink, numbers numbering, watched map[uint64]*verify.Hash) (*pass, error) {
-	p := &pass{ctx: ctx, z: z, sink: sink, judge: new(domains.Judge), numbers: numbers, watched: watched}
+	p := &pass{ctx: ctx, z: z, sink: sink, judge: new(domains.Judge), numbers: numbers, watched: watched, lowest: verify.MaxSize}
 	if err := p.begin(); err != nil {
 		return p, err
 	}

@@ -40,6 +40,9 @@ func (p *pass) take(e *knownEntry) error {
 	if inWindow && inRuns != within && len(p.answer.Domains) > 0 {
 		return fmt.Errorf("it is in the window, but not in that of runs, [%d, %d)", p.window.runsFirst, p.window.runsEnd)
 	}
+	if inWindow || st.about && inRuns == within {
+		p.lowest, p.highest = min(p.lowest, index), max(p.highest, index+1)
+	}
 	if st.kind == daybookv1.Kind_KIND_ACCESS {
 		return p.takeAccess(e, st, leaf, inWindow, inRuns)
 	}

@@ -39,7 +39,41 @@ func (p *Period) check() error {
 	if !start.Before(end) || start.Year() < firstYear || end.Year() > endYear {
 		return fmt.Errorf("period [%s, %s) is none", p.Start, p.End)
 	}
-	return p.checkOffsets()
+	if err := p.checkOffsets(); err != nil {
+		return err
+	}
+	return p.checkText(start, end)
+}
+
+// checkText checks that the text names the period, in the zone whose offsets these
+// are.
+func (p *Period) checkText(start, end time.Time) error {
+	from, until, absolute, err := parsePeriod(p.Text)
+	if err != nil {
+		return err
+	}
+	if absolute && (!from.Equal(start) || !until.Equal(end)) || !absolute && (!p.isLocal(start, from) || !p.isLocal(end, until)) {
+		return fmt.Errorf("period %.80q is not [%s, %s)", p.Text, p.Start, p.End)
+	}
+	return nil
+}
+
+// isLocal tells whether a time is that of a local date and clock, which are given
+// as if in UTC. Where the zone leaves that clock out, any of its offsets serves.
+func (p *Period) isLocal(t, local time.Time) bool {
+	exists, serves := false, false
+	for _, o := range p.Offsets {
+		at := local.Add(-time.Duration(o.Seconds) * time.Second)
+		seconds, _ := p.offset(at.UnixNano())
+		if seconds == o.Seconds {
+			exists = true
+			if at.Equal(t) {
+				return true
+			}
+		}
+		serves = serves || at.Equal(t)
+	}
+	return !exists && serves
 }
 
 func (p *Period) checkOffsets() error {
@@ -118,8 +152,12 @@ func (q *Question) Local(ns int64) (seconds int, name string) {
 	if q.Period == nil {
 		return 0, "UTC"
 	}
-	seconds, name = q.Period.Offsets[0].Seconds, q.Period.Offsets[0].Name
-	for _, o := range q.Period.Offsets[1:] {
+	return q.Period.offset(ns)
+}
+
+func (p *Period) offset(ns int64) (seconds int, name string) {
+	seconds, name = p.Offsets[0].Seconds, p.Offsets[0].Name
+	for _, o := range p.Offsets[1:] {
 		from, _ := time.Parse(layout, o.From)
 		if from.UnixNano() > ns {
 			break

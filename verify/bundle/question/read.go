@@ -168,9 +168,12 @@ func (p *period) period(zones Zones) (*Period, error) {
 			return nil, fmt.Errorf("zone %.64q: want an IANA name such as America/New_York: %w", out.Zone, err)
 		}
 	}
-	start, end, err := parsePeriod(p.text, zone)
+	start, end, absolute, err := parsePeriod(p.text)
 	if err != nil {
 		return nil, err
+	}
+	if !absolute {
+		start, end = inZone(start, zone), inZone(end, zone)
 	}
 	if start.Year() < firstYear || end.Year() > endYear-1 || !start.Before(end) {
 		return nil, fmt.Errorf("period %.64q ends before it starts, or is not between %d and %d", p.text, firstYear, endYear-1)
@@ -201,30 +204,38 @@ func offsets(start, end time.Time, zone *time.Location) []Offset {
 	}
 }
 
-// parsePeriod returns the period that a text names in a zone, the end exclusive.
-func parsePeriod(text string, zone *time.Location) (start, end time.Time, err error) {
+// parsePeriod returns the period that a text names, the end exclusive: two times,
+// or where absolute is not set two local dates with their clocks, as if in UTC.
+func parsePeriod(text string) (start, end time.Time, absolute bool, err error) {
 	a, b, two := strings.Cut(text, "..")
 	if !two {
-		return parseSpan(a, zone)
+		start, end, err = parseSpan(a)
+		return start, end, false, err
 	}
 	if at, err := time.Parse(time.RFC3339, a); err == nil {
 		until, err := time.Parse(time.RFC3339, b)
 		if err != nil || at.Nanosecond() != 0 || until.Nanosecond() != 0 {
-			return start, end, fmt.Errorf("period %.80q: want two RFC 3339 times, to the second", text)
+			return start, end, true, fmt.Errorf("period %.80q: want two RFC 3339 times, to the second", text)
 		}
-		return at, until, nil
+		return at, until, true, nil
 	}
-	if start, _, err = parseSpan(a, zone); err != nil {
-		return start, end, err
+	if start, _, err = parseSpan(a); err != nil {
+		return start, end, false, err
 	}
-	_, end, err = parseSpan(b, zone)
-	return start, end, err
+	_, end, err = parseSpan(b)
+	return start, end, false, err
 }
 
-// parseSpan returns the year, quarter, month, week or day that a text names.
-func parseSpan(text string, zone *time.Location) (start, end time.Time, err error) {
+// inZone returns the time at which a zone's clocks show what t shows in UTC.
+func inZone(t time.Time, zone *time.Location) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, zone)
+}
+
+// parseSpan returns the year, quarter, month, week or day that a text names, as if
+// in UTC.
+func parseSpan(text string) (start, end time.Time, err error) {
 	date := func(year, month, day int) time.Time {
-		return time.Date(year, time.Month(month), day, 0, 0, 0, 0, zone)
+		return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
 	}
 	for _, layout := range []struct {
 		text                string
@@ -232,7 +243,7 @@ func parseSpan(text string, zone *time.Location) (start, end time.Time, err erro
 	}{{"2006", 1, 0, 0}, {"2006-01", 0, 1, 0}, {"2006-01-02", 0, 0, 1}} {
 		if t, err := time.Parse(layout.text, text); err == nil {
 			y, m, d := t.Date()
-			return date(y, int(m), d), date(y+layout.years, int(m)+layout.months, d+layout.days), nil
+			return t, date(y+layout.years, int(m)+layout.months, d+layout.days), nil
 		}
 	}
 	year, n, ok := numbered(text, "-Q", 1)
@@ -242,8 +253,8 @@ func parseSpan(text string, zone *time.Location) (start, end time.Time, err erro
 	year, n, ok = numbered(text, "-W", 2)
 	if ok && n >= 1 {
 		// The week of 4 January is the first (ISO 8601); weeks begin on Monday.
-		monday := 4 - (int(time.Date(year, 1, 4, 0, 0, 0, 0, time.UTC).Weekday())+6)%7 + 7*(n-1)
-		if _, week := time.Date(year, 1, monday, 0, 0, 0, 0, time.UTC).ISOWeek(); week == n {
+		monday := 4 - (int(date(year, 1, 4).Weekday())+6)%7 + 7*(n-1)
+		if _, week := date(year, 1, monday).ISOWeek(); week == n {
 			return date(year, 1, monday), date(year, 1, monday+7), nil
 		}
 	}
