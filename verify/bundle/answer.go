@@ -161,7 +161,7 @@ func (a *answer) checkStreams() error {
 	switch {
 	case a.Close == nil || a.RunsFirst == nil || a.RunsEnd == nil:
 		return fmt.Errorf("close, cut, runs_first or runs_end is missing")
-	case a.End > *a.Cut || a.Part == 1 && a.First != 0 || a.Part == a.Parts && a.End != *a.Cut:
+	case a.End > *a.Cut || a.Part == 1 != (a.First == 0) || a.Part == a.Parts != (a.End == *a.Cut):
 		return fmt.Errorf("window [%d, %d) of part %d of %d below the cut %d", a.First, a.End, a.Part, a.Parts, *a.Cut)
 	case *a.RunsFirst > *a.RunsEnd || *a.RunsEnd > *a.Cut:
 		return fmt.Errorf("window [%d, %d) of runs below the cut %d", *a.RunsFirst, *a.RunsEnd, *a.Cut)

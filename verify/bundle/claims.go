@@ -103,6 +103,11 @@ func (p *pass) accepted() report.Claim {
 		c.Detail = fmt.Sprintf("these %d answers are all that the log took in entries %d to %d, from %d streams; this is part %d of %d",
 			p.summary.Answers, p.answer.First, max(p.answer.End, 1)-1, len(p.head.Selected), p.answer.Part, p.answer.Parts)
 	}
+	if period := p.question.Period; period != nil && period.Ends() > p.head.Close.PeriodEndNs {
+		c.State = report.NotClaimed
+		c.Detail += fmt.Sprintf("; the period ends after %s, when that of the close ends: what came later is not in this file",
+			time.Unix(0, p.head.Close.PeriodEndNs).UTC().Format(time.RFC3339Nano))
+	}
 	return c
 }
 

@@ -76,6 +76,13 @@ func (p *Period) isLocal(t, local time.Time) bool {
 	return !exists && serves
 }
 
+// Ends returns the end of the period in UTC nanoseconds, exclusive. Check has
+// passed.
+func (p *Period) Ends() int64 {
+	_, end := p.bounds()
+	return end
+}
+
 func (p *Period) checkOffsets() error {
 	if len(p.Offsets) == 0 || len(p.Offsets) > MaxOffsets {
 		return fmt.Errorf("period has %d offsets, want 1 to %d", len(p.Offsets), MaxOffsets)
