@@ -44,6 +44,8 @@ type world struct {
 	closes  []uint64
 	close   *daybookv1.Close // the newest
 	tally   worldTally
+	lie     func(*verify.BatchHead, *verify.EntryHead) // what the ledger says instead; nil: the truth
+	lieRows func([]verify.Row) []verify.Row            // of the table of streams
 }
 
 type archivedNote struct {
@@ -276,6 +278,9 @@ func (w *world) append(r *worldRun, kind daybookv1.Kind, m proto.Message) uint64
 	}
 	place := verify.EntryHead{Kind: kind, Index: index}
 	w.place(&head, &place, m, body)
+	if w.lie != nil {
+		w.lie(&head, &place)
+	}
 	key := verify.StreamKeyOf(&place)
 	of := w.streams[key]
 	place.Position = uint64(len(of))
@@ -474,6 +479,9 @@ func (w *world) table(cut uint64) []verify.Row {
 		}
 	}
 	slices.SortFunc(rows, func(a, b verify.Row) int { return bytes.Compare(a.Key, b.Key) })
+	if w.lieRows != nil {
+		rows = w.lieRows(rows)
+	}
 	return rows
 }
 
