@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	forgeries = flag.Int("forgeries", 2000, "how many random forgeries TestRandomForgeries makes")
+	forgeries = flag.Int("forgeries", manyForgeries, "how many random forgeries TestRandomForgeries makes")
 	seed      = flag.Uint64("seed", 20260517, "seed of the random forgeries")
 )
 

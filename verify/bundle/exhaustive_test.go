@@ -1,0 +1,8 @@
+//go:build !e2e
+
+package bundle_test
+
+const (
+	exhaustive    = false // not every bit
+	manyForgeries = 2000  // at random
+)
