@@ -134,6 +134,21 @@ func (d *disk) noRoom() error {
 	return &DiskLowError{Free: d.free, Mark: lowMark(d.mark, d.total, d.dev), RetryAfter: diskLowRetry}
 }
 
+// Room measures the disk, and returns a *DiskLowError where n bytes more beside
+// the store would bring it below the mark at which appends stop. nil also where
+// nobody knows how much is free.
+func (l *Ledger) Room(n uint64) error {
+	d := &l.watched.disk
+	d.look()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	mark := lowMark(d.mark, d.total, d.dev)
+	if d.total == 0 || d.blind || mark == 0 || d.free >= mark+n {
+		return nil
+	}
+	return &DiskLowError{Free: d.free, Mark: mark, RetryAfter: diskLowRetry}
+}
+
 // repeats tells whether a work asks only for what is in the log already: a low
 // disk is no reason to refuse that.
 func (q *sequencer) repeats(w *work) bool {

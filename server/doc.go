@@ -2,8 +2,8 @@
 // the conversion between their messages and the ledger.
 //
 //	ingest      gRPC over mutual TLS   IngestService   producers
-//	query       gRPC over mutual TLS   QueryService    readers; GovernanceService
-//	query_http  REST over mutual TLS   the same two    readers; /openapi.json
+//	query       gRPC over mutual TLS   QueryService    readers; GovernanceService, ExportService
+//	query_http  REST over mutual TLS   the same        readers; /openapi.json
 //	admin       gRPC over mutual TLS   AdminService    operators
 //	public      HTTP on loopback, TLS  /checkpoint     everybody; /tile: mirrors, examiners
 //	operations  HTTPS                  /metrics, /healthz, /readyz

@@ -35,7 +35,7 @@ func (s *Server) newGRPC(name string, creds credentials.TransportCredentials) *g
 	limits := s.o.Config.Listeners.Of(name)
 	i := &interceptor{listener: name, gate: s.gates[name], deadline: limits.Deadline, journal: s.journal, log: s.o.Logger, metrics: s.o.Metrics, note: s.o.Log.NoteRefusal,
 		streams: streamsOf(&apiv1.IngestService_ServiceDesc, &apiv1.QueryService_ServiceDesc, &apiv1.GovernanceService_ServiceDesc,
-			&apiv1.AdminService_ServiceDesc, &grpc_health_v1.Health_ServiceDesc)}
+			&apiv1.ExportService_ServiceDesc, &apiv1.AdminService_ServiceDesc, &grpc_health_v1.Health_ServiceDesc)}
 	return grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.UnaryInterceptor(i.unary),
@@ -84,7 +84,7 @@ func (s *Server) reportHealth() {
 		ingest = grpc_health_v1.HealthCheckResponse_SERVING
 	}
 	s.health.SetServingStatus(apiv1.IngestService_ServiceDesc.ServiceName, ingest)
-	for _, name := range []string{"", apiv1.QueryService_ServiceDesc.ServiceName, apiv1.GovernanceService_ServiceDesc.ServiceName, apiv1.AdminService_ServiceDesc.ServiceName} {
+	for _, name := range []string{"", apiv1.QueryService_ServiceDesc.ServiceName, apiv1.GovernanceService_ServiceDesc.ServiceName, apiv1.ExportService_ServiceDesc.ServiceName, apiv1.AdminService_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(name, grpc_health_v1.HealthCheckResponse_SERVING)
 	}
 }

@@ -231,6 +231,37 @@ func (j *journal) write(ctx context.Context, a *daybookv1.Activity, count uint64
 	return err
 }
 
+// exported records that a file was made for a person, before it is sent, and
+// returns the entry's index. A log that does not append owes the entry, as it does
+// those of reads: index 0.
+func (j *journal) exported(ctx context.Context, a *daybookv1.Activity) (uint64, error) {
+	if j.record == nil {
+		return 0, nil
+	}
+	now := j.now()
+	a.Count, a.FirstNs, a.LastNs = 1, now.UnixNano(), now.UnixNano()
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalGrace)
+	defer cancel()
+	index, err := j.record(writing, proto.CloneOf(a))
+	if err == nil || !cannotAppend(err) {
+		return index, err
+	}
+	a.Count, a.FirstNs, a.LastNs = 0, 0, 0
+	key, keyErr := keyOf(a)
+	if keyErr != nil {
+		return 0, keyErr
+	}
+	j.mu.Lock()
+	f := j.folds[key]
+	if f == nil && len(j.folds) < maxFolds {
+		f = &fold{activity: a, durable: make(chan struct{}), due: now.Add(journalEvery), end: now.Add(foldFor)}
+		close(f.durable)
+		j.folds[key] = f
+	}
+	j.mu.Unlock()
+	return 0, j.orOwe(err, f, a, now.UnixNano())
+}
+
 // run writes counts when they are due until ctx ends, and then all of them.
 func (j *journal) run(ctx context.Context) {
 	if j.record == nil {

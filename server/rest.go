@@ -55,6 +55,7 @@ func (s *Server) newInProcess() (*inProcessQuery, error) {
 	p.server = s.newGRPC("query_http", inProcessCredentials{})
 	apiv1.RegisterQueryServiceServer(p.server, s.query())
 	apiv1.RegisterGovernanceServiceServer(p.server, &governance{log: s.o.Log})
+	apiv1.RegisterExportServiceServer(p.server, s.exporter("query_http"))
 	err := checkRules("query_http", p.server)
 	if err != nil {
 		p.server.Stop()
@@ -91,6 +92,9 @@ func (s *Server) newREST() (http.Handler, error) {
 	)
 	if err := errors.Join(gatewayv1.RegisterQueryServiceHandler(context.Background(), mux, s.gateway.conn),
 		gatewayv1.RegisterGovernanceServiceHandler(context.Background(), mux, s.gateway.conn)); err != nil {
+		return nil, fmt.Errorf("registering REST: %w", err)
+	}
+	if err := mux.HandlePath(http.MethodPost, "/v1/export", s.download(mux)); err != nil {
 		return nil, fmt.Errorf("registering REST: %w", err)
 	}
 	root, err := s.pages("query_http", map[string]http.HandlerFunc{

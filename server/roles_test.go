@@ -42,10 +42,10 @@ import (
 // package access says it: for each role the methods, by listener kind.
 var mayCall = map[string][]string{
 	"producer": {"IngestService/*", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys", "QueryService/GetReceipts", "QueryService/GetReceiptBatch"},
-	"reader":   {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
-	"examiner": {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
+	"reader":   {"ExportService/*", "QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
+	"examiner": {"ExportService/*", "QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 
-	"production-officer": {"QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
+	"production-officer": {"ExportService/*", "QueryService/*", "GovernanceService/Get*", "GovernanceService/List*"},
 
 	"approver": {"GovernanceService/*", "QueryService/GetEntry", "QueryService/GetReceiptBatch", "QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys"},
 	"mirror":   {"QueryService/GetCheckpoint", "QueryService/WaitWitnessed", "QueryService/GetConsistencyProof", "QueryService/ListKeys", "QueryService/GetReceiptBatch"},
@@ -55,8 +55,8 @@ var mayCall = map[string][]string{
 
 // offers are the services of each listener.
 var offers = map[string][]string{
-	access.Ingest: {"IngestService", "Health"}, access.Query: {"QueryService", "GovernanceService", "Health"},
-	access.QueryHTTP: {"QueryService", "GovernanceService"}, access.Admin: {"AdminService", "Health"},
+	access.Ingest: {"IngestService", "Health"}, access.Query: {"QueryService", "GovernanceService", "ExportService", "Health"},
+	access.QueryHTTP: {"QueryService", "GovernanceService", "ExportService"}, access.Admin: {"AdminService", "Health"},
 }
 
 func expected(role, method string) bool {

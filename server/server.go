@@ -22,6 +22,7 @@ import (
 	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/server/config"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/spool"
 	"github.com/daybook-ledger/daybook/server/token"
 	"github.com/daybook-ledger/daybook/server/witness"
 )
@@ -53,6 +54,12 @@ type Options struct {
 	Witnesses *witness.Witnesses
 	// Tokens checks people's tokens; nil: certificates alone are accepted.
 	Tokens *token.Verifier
+	// Spool is a folder for examination files while they are made and sent: the
+	// server's alone, emptied when it starts. Empty: it makes none.
+	Spool string
+	// ExportStall is how long a client may leave a message of an export untaken;
+	// zero: 2 minutes.
+	ExportStall time.Duration
 	// Record appends what people did and returns once it is durable; nil: nothing is
 	// recorded.
 	Record func(context.Context, *daybookv1.Activity) (uint64, error)
@@ -83,6 +90,9 @@ func (o *Options) validate() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.ExportStall == 0 {
+		o.ExportStall = exportStall
 	}
 	if o.MapInForce == nil && o.Log != nil {
 		o.MapInForce = func() DomainMap {
@@ -120,6 +130,8 @@ type Server struct {
 	gateway   *inProcessQuery
 	gates     map[string]*gate // by listener
 	journal   *journal
+	spool     *spool.Spool   // nil: no examination files are made
+	exports   sync.WaitGroup // those that outlive their calls
 }
 
 type grpcListener struct {
@@ -146,7 +158,7 @@ func Listen(o Options) (*Server, error) {
 	if err := s.makeGates(); err != nil {
 		return nil, fmt.Errorf("making a server: %w", err)
 	}
-	if err := s.takeCertificates(); err != nil {
+	if err := errors.Join(s.takeCertificates(), s.openSpool()); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(s.listenGRPC(), s.listenHTTP()); err != nil {
@@ -218,6 +230,7 @@ func (s *Server) listenGRPC() error {
 			func(g *grpc.Server) {
 				apiv1.RegisterQueryServiceServer(g, q)
 				apiv1.RegisterGovernanceServiceServer(g, gov)
+				apiv1.RegisterExportServiceServer(g, s.exporter("query"))
 			}),
 		s.addGRPC("admin", listen.Admin, &s.addresses.Admin,
 			func(g *grpc.Server) { apiv1.RegisterAdminServiceServer(g, ad) }),
@@ -330,6 +343,7 @@ func (s *Server) stop() {
 	}
 	ending.Wait()
 	s.streams.readers.Wait()
+	s.exports.Wait()
 	s.stopGRPC(ctx, "in-process", s.gateway.server)
 	s.gateway.close()
 	for _, l := range s.http {

@@ -135,6 +135,7 @@ func (w *world) serve(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	o.Spool = filepath.Join(w.dir, "exports")
 	if w.options != nil {
 		w.options(&o)
 	}

@@ -119,7 +119,7 @@ func (r *runningServer) open(ctx context.Context, o serveOptions, c *config.Conf
 		return err
 	}
 	r.server, err = server.Listen(server.Options{
-		Tokens: tokens, Record: r.ledger.Record, Witnesses: witnesses,
+		Tokens: tokens, Record: r.ledger.Record, Witnesses: witnesses, Spool: o.Dir.Exports(),
 		Log: r.ledger, Config: c, Trust: ids.trusted.trust, Trusts: ids.trusted.listeners, Certificates: ids.listeners,
 		Metrics: metrics, Version: version(), Logger: r.log, Ballast: r.ballast.Held,
 	})

@@ -59,6 +59,7 @@ var (
 	looks     = Rule{Roles: governing, Listeners: atQuery, Read: true}
 	governs   = Rule{Roles: Approver, Listeners: atQuery}
 	operates  = Rule{Roles: Operator, Listeners: atAdmin}
+	exports   = Rule{Roles: readers, Listeners: atQuery}
 	acts      = Rule{Roles: Operator, Listeners: atAdmin, Act: true}
 	healthy   = Rule{Roles: Anyone, Listeners: []string{Ingest, Query, Admin}}
 	described = Rule{Roles: Anyone, Listeners: []string{QueryHTTP}}
@@ -99,6 +100,9 @@ var rules = map[string]Rule{
 	"/daybook.api.v1.GovernanceService/GetDomainMap":     looks,
 	"/daybook.api.v1.GovernanceService/ListDomainMaps":   looks,
 	"/daybook.api.v1.GovernanceService/ListApprovals":    looks,
+
+	// Each export is an activity entry of its own, with what was asked and for whom.
+	"/daybook.api.v1.ExportService/Export": exports,
 
 	"/daybook.api.v1.AdminService/GetStatus": operates,
 	"/daybook.api.v1.AdminService/Fsck":      operates,

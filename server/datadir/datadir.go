@@ -19,6 +19,8 @@
 //	DIR/config.yaml       optional (server/config)
 //	DIR/ballast           takes room that is given back when the disk is full; may
 //	                      be left out of backups, and removed at any time
+//	DIR/exports/          examination files while they are made and sent; emptied by
+//	                      each start
 //	DIR/fork-evidence/    notes that prove a fork; a log with any stays shut
 //	DIR.anchor            newest checkpoint note: beside DIR, so that a DIR put
 //	                      back from a backup does not bring an older one along
@@ -132,6 +134,9 @@ func (d Dir) Config() string { return d.join("config.yaml") }
 
 // Ballast is the file that takes room to be given back when the disk is full.
 func (d Dir) Ballast() string { return d.join("ballast") }
+
+// Exports is the directory of examination files while they are made and sent.
+func (d Dir) Exports() string { return d.join("exports") }
 
 // ForkEvidence is the directory of notes that prove a fork.
 func (d Dir) ForkEvidence() string { return d.join("fork-evidence") }

@@ -83,7 +83,7 @@ func (j *Job) Create() (*File, error) {
 func (j *Job) Close() error {
 	var faults []error
 	for _, f := range j.files {
-		faults = append(faults, f.Remove())
+		faults = append(faults, f.Close())
 	}
 	j.files = nil
 	<-j.s.slots
@@ -118,8 +118,11 @@ func (f *File) Size() int64 { return f.size }
 // stands, so that several may read at once.
 func (f *File) Reader() *io.SectionReader { return io.NewSectionReader(f.f, 0, f.size) }
 
-// Remove removes the file; again, it does nothing.
-func (f *File) Remove() error {
+// ReadAt implements io.ReaderAt.
+func (f *File) ReadAt(b []byte, at int64) (int, error) { return f.f.ReadAt(b, at) }
+
+// Close removes the file; again, it does nothing.
+func (f *File) Close() error {
 	if f.f == nil {
 		return nil
 	}
