@@ -98,7 +98,7 @@ For example:  daybook import --format cloudtrail trail.json.gz
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(newAppendCommand(), newOfficerCommand(), newImportCommand(), newGetCommand(), newListCommand(), newReceiptCommand(),
-		newCheckpointCommand(), newCloseCommand(), newCountsCommand(), newDriftCommand(), newRunsCommand(), newDomainsCommand(), newApproveCommand(), newRevokeCommand(),
+		newCheckpointCommand(), newCloseCommand(), newCountsCommand(), newDriftCommand(), newExportCommand(), newRunsCommand(), newDomainsCommand(), newApproveCommand(), newRevokeCommand(),
 		newApprovalsCommand(), newBenchCommand(), newGuideCommand(), newVersionCommand())
 	return root
 }
