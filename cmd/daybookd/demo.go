@@ -156,6 +156,8 @@ func (d *demo) printNext(s *demoServer) {
 		fmt.Sprintf("%s list --limit 5", daybook),
 		fmt.Sprintf("%s get %d", daybook, d.shown),
 		fmt.Sprintf("%s receipts %s --policy %s", auditor, quoted(s.receipts()), quoted(s.policy())),
+		fmt.Sprintf("%s export --from-tier test --to-tier production -o case.zip", daybook),
+		fmt.Sprintf("%s bundle --policy %s case.zip", auditor, quoted(s.policy())),
 		fmt.Sprintf("curl --cacert %s --cert %s --key %s 'https://%s/v1/entries/%d'",
 			quoted(s.Dir.Bundle()), quoted(certificate), quoted(key), s.Addresses.QueryHTTP, d.shown),
 	} {

@@ -51,6 +51,8 @@ func (x *examiner) checks() []demoCheck {
 		{"an entry left out is caught and named", x.leftOut},
 		{"an entry left out of a range is caught", x.leftOutOfRange},
 		{"the log grew from what was seen before", x.consistency},
+		{"an examination file answers a question, checked without the log", x.export},
+		{"a flipped byte of that file is caught", x.flippedFile},
 	}
 }
 
