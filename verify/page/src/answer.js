@@ -37,6 +37,7 @@ function checkTilesAnswer(a, q) {
   if (a.runsFirst !== null || a.runsEnd !== null || a.domains.length > 0 || a.runs.length > 0) refuse(": a range or a whole log has no runs here");
   if (q.Log && (a.parts !== 1 || a.first !== 0n || a.end !== a.size)) refuse(" is not the whole log of " + a.size);
   if (q.Range === null) return;
+  if (a.close !== null) refuse(": a range shows no close");
   if (a.first < q.Range.First || a.end > q.Range.End || a.first === a.end) refuse(" is not in the range");
   if ((a.part === 1 && a.first !== q.Range.First) || (a.part === a.parts && a.end !== q.Range.End)) refuse(" does not reach the end of the range");
 }

@@ -3,8 +3,8 @@
 import { compareText, hex } from "./bytes.js";
 import { word } from "./words.js";
 
-/** Puts counts and claims into the summary of a pass whose entries are read. */
-export function finishClaims(pass, runs) {
+/** Puts counts into the summary of a pass whose entries are read. */
+function finishCounts(pass, runs) {
   const s = pass.summary, named = (list, enumName) => list.map((n, v) => ({ Name: word(enumName, v), Count: n })).filter((c) => c?.Count > 0);
   s.Runs = runs.map((r) => r.report);
   pass.gaps = s.Runs.reduce((n, r) => n + r.Gaps, 0);
@@ -12,10 +12,29 @@ export function finishClaims(pass, runs) {
   s.Approvals = pass.judge.approvals.all;
   s.Verdicts = named(pass.verdicts, "Verdict");
   s.Alerts = named(pass.alerts, "AlertType");
+}
+
+/** Ends the summary of an answer to a question for accesses or streams. */
+export function finishClaims(pass, runs) {
+  finishCounts(pass, runs);
+  pass.summary.Claims = [unaltered(pass), accepted(pass), numbered(pass, runs), authorized(pass), countersigned(pass.head.Checkpoint.Witnesses)];
+}
+
+/** Ends the summary of an answer to a question for a range or a whole log. */
+export function finishTileClaims(pass, runs) {
+  finishCounts(pass, runs);
+  const { summary: s, answer: a } = pass, whole = pass.question.Log;
   s.Claims = [
-    claim("unaltered", "proved", "every entry in this file stands, byte for byte, in the log of " + pass.answer.size + " entries that the checkpoint signs"),
-    accepted(pass), numbered(pass, runs), authorized(pass), countersigned(pass.head.Checkpoint.Witnesses),
+    unaltered(pass),
+    claim("complete as accepted", "proved", "these " + s.Answers + " answers are all that the log took in entries " + a.first + " to " + (a.end - 1n)),
+    whole ? numbered(pass, runs) : claim("complete as numbered", "not claimed", "a range of entries does not show runs whole"),
+    whole ? authorized(pass) : claim("authorized", "not claimed", "a range of entries does not show the maps and approvals before it"),
+    countersigned(pass.head.Checkpoint.Witnesses),
   ];
+}
+
+function unaltered(pass) {
+  return claim("unaltered", "proved", "every entry in this file stands, byte for byte, in the log of " + pass.answer.size + " entries that the checkpoint signs");
 }
 
 function claim(Name, State, Detail) {

@@ -18,7 +18,8 @@ const PRODUCTION = 1; // of Tier: staging, test and development follow
 const flowOrder = ["authorized", "late-unverified", "unproven-source", "self-approved", "revoked", "approved-after", "not-approved", "expired"]
   .map((w) => VERDICT[w]);
 
-const noGrounds = Object.freeze({ Flow: null, Approval: null });
+/** What a verdict rests on where there is no flow. */
+export const NO_GROUNDS = Object.freeze({ Flow: null, Approval: null });
 
 /** Whether judgement follows from entries of that kind. */
 export function judgeTakes(kind) {
@@ -128,7 +129,7 @@ export class Judge {
     if (head.rules_version < this.#rules) throw new Fault("rules version " + head.rules_version + " after " + this.#rules);
     if (head.map_index !== (v?.Index ?? 0n)) throw new Fault("map index " + head.map_index + ", not " + (v?.Index ?? 0n));
     this.#rules = head.rules_version;
-    if (place.kind !== KIND.access) return noGrounds;
+    if (place.kind !== KIND.access) return NO_GROUNDS;
     if (place.side !== event.side || place.late !== isLate(head.provenance, event.occurred_at_ns, head.log_time_ns)) {
       throw new Fault("side or late differs from the event");
     }
@@ -142,7 +143,7 @@ export class Judge {
 
   /** The verdict of an access under rules and the map in force: the first that holds. */
   evaluate(rules, place, event) {
-    const v = this.version, of = (word) => ({ verdict: VERDICT[word], grounds: noGrounds });
+    const v = this.version, of = (word) => ({ verdict: VERDICT[word], grounds: NO_GROUNDS });
     if (place.source === place.target && (v === null || rules === 1 || !reserved(place.source))) return of("internal");
     if (event.decision === DENIED || event.outcome?.result === DENIED) return of("denied");
     if (v === null || rules === 1) return of("undeclared");

@@ -9,12 +9,13 @@ import { domainOfProducer, isRunKind } from "./select.js";
 import { compositeHash, sha256 } from "./sha256.js";
 import { KIND } from "./words.js";
 
-/** The running hash after one more number. */
-function runNext(previous, number, bodySum) {
+/** The running hash after one more number, whose body has that SHA-256. */
+export function runNext(previous, number, bodySum) {
   return sha256(concat(previous, u64be(number), bodySum));
 }
 
-function signedMessage(label, m) {
+/** What a producer signs in a heartbeat or an end. */
+export function signedMessage(label, m) {
   return concat(utf8(label + "\0"), m.hash, u64be(m.last), u64be(m.epoch));
 }
 
@@ -148,12 +149,14 @@ class FollowedRun {
 /** Follows the runs of the answers. */
 export class FollowedRuns {
   #runs = new Map(); // by producer || 0 || run id in hex
+  #producers = new Set(); // of answers
   oneOffs = 0;
   domains = new Set(); // of the producers of answers
 
   /** @param {{producer, run, id}[]} shown the runs whose numbers are in the bundle */
-  constructor(shown, numbers) {
+  constructor(shown, numbers, all = false) {
     this.numbers = numbers;
+    this.all = all; // of a whole log: every run is followed
     for (const r of shown) this.#runs.set(r.id, new FollowedRun(r.producer, r.run, true));
   }
 
@@ -164,13 +167,12 @@ export class FollowedRuns {
   /** Takes an answer before its entry is followed; whether it is in a run. */
   answer(e, event) {
     const producer = e.head.producer;
-    this.domains.add(domainOfProducer(producer));
+    if (!this.#producers.has(producer)) this.#producers.add(producer), this.domains.add(domainOfProducer(producer));
     if (e.place.number === 1n && equal(e.head.run, compositeHash("oneoff", utf8(producer), event.event_id))) {
       this.oneOffs++;
       return false;
     }
-    let r = this.#runs.get(this.#id(e));
-    if (r === undefined) this.#runs.set(this.#id(e), (r = new FollowedRun(producer, e.head.run.slice(), false)));
+    const r = this.#runs.get(this.#id(e)) ?? this.#add(e);
     r.answer(e.place.number);
     return true;
   }
@@ -180,15 +182,25 @@ export class FollowedRuns {
     return this.#runs.get(this.#id(e))?.report.Opened ?? null;
   }
 
+  #add(e) {
+    const r = new FollowedRun(e.head.producer, e.head.run.slice(), false);
+    this.#runs.set(this.#id(e), r);
+    return r;
+  }
+
   /** Moves the run of an entry over it. */
   async follow(e, body, inRuns, inWindow) {
-    const kind = e.place.kind;
+    const kind = e.place.kind, opens = kind === KIND["run-opened"] || kind === KIND["run-resumed"];
     if (kind !== KIND.access && !isRunKind(kind)) return;
-    const r = this.#runs.get(this.#id(e));
-    if (r === undefined || !r.shown) return;
-    if (inWindow) r.count(kind, body);
-    const opens = kind === KIND["run-opened"] || kind === KIND["run-resumed"];
-    if (r.fault !== null || (!inRuns && !opens)) return;
+    let r = this.#runs.get(this.#id(e));
+    if (inWindow && (kind === KIND.declined || kind === KIND.gap)) {
+      r ??= this.#add(e); // an answer of it may follow
+      r.count(kind, body);
+    }
+    if (r === undefined && this.all && kind === KIND["run-opened"]) r = this.#add(e);
+    if (r === undefined) return;
+    r.shown ||= this.all;
+    if (!r.shown || r.fault !== null || (!inRuns && !opens)) return;
     try {
       await r.step(e, body, inRuns, this.numbers);
     } catch (err) {
@@ -204,7 +216,7 @@ export class FollowedRuns {
 
   /** The runs in order, judged. */
   finish() {
-    const all = [...this.#runs.values()];
+    const all = [...this.#runs.values()].filter((r) => r.report.Answers > 0 || (r.shown && !this.all));
     for (const r of all) r.judge();
     return all.sort((a, b) => compareText(a.report.Producer, b.report.Producer) || compareText(hex(a.report.Run), hex(b.report.Run)));
   }
