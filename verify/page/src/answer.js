@@ -44,7 +44,7 @@ function checkTilesAnswer(a, q) {
 
 function checkStreamsAnswer(a) {
   if (a.close === null || a.runsFirst === null || a.runsEnd === null) throw new Fault("answer: close, cut, runs_first or runs_end is missing");
-  if (a.end > a.cut || (a.part === 1 && a.first !== 0n) || (a.part === a.parts && a.end !== a.cut)) {
+  if (a.end > a.cut || (a.part === 1) !== (a.first === 0n) || (a.part === a.parts) !== (a.end === a.cut)) {
     throw new Fault("answer: window [" + a.first + ", " + a.end + ") of part " + a.part + " of " + a.parts + " below the cut " + a.cut);
   }
   if (a.runsFirst > a.runsEnd || a.runsEnd > a.cut) throw new Fault("answer: window [" + a.runsFirst + ", " + a.runsEnd + ") of runs below the cut " + a.cut);

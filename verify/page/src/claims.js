@@ -1,6 +1,7 @@
 // The five claims that a bundle can prove, in the words of its report.
 
 import { compareText, hex } from "./bytes.js";
+import { formatNano } from "./time.js";
 import { word } from "./words.js";
 
 /** Puts counts into the summary of a pass whose entries are read. */
@@ -42,13 +43,17 @@ function claim(Name, State, Detail) {
 }
 
 function accepted(pass) {
-  const { summary: s, head, answer: a } = pass, from = ", from " + head.Selected.length + " streams";
-  if (a.parts === 1) {
-    return claim("complete as accepted", "proved", "these " + s.Answers + " answers are all that the log took among its first " + head.Cut + " entries" + from);
+  const { summary: s, head, answer: a, question: q } = pass, from = ", from " + head.Selected.length + " streams";
+  let detail = "these " + s.Answers + " answers are all that the log took among its first " + head.Cut + " entries" + from, state = "proved";
+  if (a.parts > 1) {
+    const last = (a.end > 1n ? a.end : 1n) - 1n;
+    detail = "these " + s.Answers + " answers are all that the log took in entries " + a.first + " to " + last + from + "; this is part " + a.part + " of " + a.parts;
   }
-  const last = (a.end > 1n ? a.end : 1n) - 1n;
-  return claim("complete as accepted", "proved", "these " + s.Answers + " answers are all that the log took in entries " + a.first + " to " + last + from +
-    "; this is part " + a.part + " of " + a.parts);
+  if (q.Period !== null && q.Period.endNS > head.Close.period_end_ns) {
+    state = "not claimed";
+    detail += "; the period ends after " + formatNano(head.Close.period_end_ns) + ", when that of the close ends: what came later is not in this file";
+  }
+  return claim("complete as accepted", state, detail);
 }
 
 function numbered(pass, runs) {

@@ -4,7 +4,7 @@ import { compare, compareText, text, MAX_SIZE, utf8 } from "./bytes.js";
 import { parseStreamKey, streamKey } from "./entry.js";
 import { Fault, Newer } from "./errors.js";
 import { fieldsOf, parseDocument } from "./json.js";
-import { parseTime, yearOf } from "./time.js";
+import { parsePeriodText, parseTime, yearOf } from "./time.js";
 import { enumNumber, word } from "./words.js";
 
 const FORMAT = "daybook-question/v1";
@@ -72,10 +72,20 @@ function parsePeriod(object) {
   if (start === null || end === null || start >= end || yearOf(start) < 1970 || yearOf(end) > 2200) throw new Fault("question: period is none");
   const offsets = f.offsets.map((o) => fieldsOf(o, { from: "string!", seconds: "int!", name: "string!" }, "question: period.offsets"));
   checkOffsets(offsets);
+  checkBounds(f, start, end, offsets);
   return {
     Text: f.text, Zone: f.zone, By: f.by, Start: f.start, End: f.end, startNS: start * SECOND, endNS: end * SECOND,
     Offsets: offsets.map((o) => ({ From: o.from, Seconds: Number(o.seconds), Name: o.name, fromNS: parseTime(o.from) * SECOND })),
   };
+}
+
+/** Start and end are what the text names: its first and last midnight, by one of the offsets each. */
+function checkBounds(f, start, end, offsets) {
+  const named = parsePeriodText(f.text), exact = f.text.includes("T");
+  if (named === null) throw new Fault("question: period.text names no period");
+  const fits = (ahead) => (exact ? ahead === 0n : offsets.some((o) => o.seconds === ahead));
+  if (!fits(named[0] - start)) throw new Fault("question: period.start " + f.start + " is not the start of " + JSON.stringify(f.text.slice(0, 80)) + " in its zone");
+  if (!fits(named[1] - end)) throw new Fault("question: period.end " + f.end + " is not the end of " + JSON.stringify(f.text.slice(0, 80)) + " in its zone");
 }
 
 function checkOffsets(offsets) {

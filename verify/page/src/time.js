@@ -30,3 +30,61 @@ export function yearOf(seconds) {
   while (BigInt(daysOf(year + 1, 1, 1)) * 86400n <= seconds) year++;
   return year;
 }
+
+/** Seconds since 1970 of the midnight that begins a date; months over 12 and days over the month's run on. */
+function midnight(year, month, day) {
+  const months = year * 12 + month - 1;
+  return BigInt(daysOf(Math.floor(months / 12), (months % 12) + 1, 1) + day - 1) * 86400n;
+}
+
+/** The year, quarter, month, week or day that a text names, in UTC: [start, end) in seconds; null: none. */
+function parseSpan(text) {
+  let m = /^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$/.exec(text);
+  if (m !== null) {
+    const [year, month, day] = [Number(m[1]), Number(m[2] ?? 1), Number(m[3] ?? 1)];
+    if (month < 1 || month > 12 || day < 1 || day > monthDays(year, month)) return null;
+    if (m[2] === undefined) return [midnight(year, 1, 1), midnight(year + 1, 1, 1)];
+    return m[3] === undefined ? [midnight(year, month, 1), midnight(year, month + 1, 1)] : [midnight(year, month, day), midnight(year, month, day + 1)];
+  }
+  m = /^(\d{4})-Q([1-4])$/.exec(text);
+  if (m !== null) return [midnight(Number(m[1]), 3 * m[2] - 2, 1), midnight(Number(m[1]), 3 * m[2] + 1, 1)];
+  m = /^(\d{4})-W(\d\d)$/.exec(text);
+  if (m === null || m[2] === "00") return null;
+  const start = firstWeek(Number(m[1])) + BigInt(m[2] - 1) * 604800n;
+  return start < firstWeek(Number(m[1]) + 1) ? [start, start + 604800n] : null;
+}
+
+/** The Monday that begins week 1 of a year: that of 4 January (ISO 8601). */
+function firstWeek(year) {
+  const days = daysOf(year, 1, 4);
+  return BigInt(days - ((((days + 3) % 7) + 7) % 7)) * 86400n;
+}
+
+/** Seconds since 1970 of an RFC 3339 time of any offset, as Go reads it; null where it is none, or not to the second. */
+function parseInstant(s) {
+  const m = /^(\d{4}-\d\d-\d\dT)(\d{1,2})(:\d\d:\d\d)(?:[.,]\d+)?(?:Z|([+-])(\d\d):(\d\d))$/.exec(s);
+  const at = m === null ? null : parseTime(m[1] + m[2].padStart(2, "0") + m[3] + "Z");
+  if (at === null || Number(m[5] ?? 0) > 24 || Number(m[6] ?? 0) > 60 || /[.,]\d*[1-9]/.test(s.slice(0, 40))) return null;
+  const offset = BigInt(Number(m[5] ?? 0) * 3600 + Number(m[6] ?? 0) * 60);
+  return m[4] === "-" ? at + offset : at - offset;
+}
+
+/** The period that a text names, in UTC: [start, end) in seconds; null: none. */
+export function parsePeriodText(text) {
+  const i = text.indexOf("..");
+  if (i < 0) return parseSpan(text);
+  const a = text.slice(0, i), b = text.slice(i + 2), from = parseInstant(a);
+  if (from !== null) {
+    const until = parseInstant(b);
+    return until === null ? null : [from, until];
+  }
+  const first = parseSpan(a), last = parseSpan(b);
+  return first === null || last === null ? null : [first[0], last[1]];
+}
+
+/** A time in nanoseconds as RFC 3339 in UTC, with as many digits as it has. */
+export function formatNano(ns) {
+  const second = 1000000000n, part = ((ns % second) + second) % second, at = (ns - part) / second;
+  const text = new Date(Number(at) * 1000).toISOString().slice(0, 19);
+  return text + (part === 0n ? "" : "." + String(part).padStart(9, "0").replace(/0+$/, "")) + "Z";
+}
