@@ -4,6 +4,7 @@ import { AuditClosing } from "./auditclose.js";
 import { equal, hex, utf8 } from "./bytes.js";
 import { certificateKey, checkRunSignature } from "./certificate.js";
 import { canonicalDomain, streamKeyOf, takesNumber } from "./entry.js";
+import { Detector } from "./detect.js";
 import { Fault, Newer } from "./errors.js";
 import { parseVKey } from "./note.js";
 import { runNext, signedMessage } from "./runs.js";
@@ -21,6 +22,7 @@ export class AuditState {
   #runs = new Map(); // by producer || 0 || run id in hex
   #targets = new Map(); // of each source, before the first map
   #size = 0n;
+  #detector = new Detector();
 
   /** @param {{size: bigint, endNS: bigint}[]} cuts of the closes that the log has, in order */
   constructor(origin, cuts) {
@@ -62,8 +64,15 @@ export class AuditState {
     this.#size++;
   }
 
-  /** Says what the log lacks at its end. */
-  end() {}
+  /** Takes the entry that take() took, after the judge took it. */
+  detect(e, grounds, version) {
+    this.#detector.take(e, grounds, version);
+  }
+
+  /** Refuses what the log lacks at its end. */
+  end() {
+    this.#detector.end();
+  }
 
   /** The stream of an access by its names, as long as no map says what they mean. */
   #checkNames(e, version) {

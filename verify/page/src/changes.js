@@ -3,7 +3,7 @@
 import { compareText, equal } from "./bytes.js";
 
 /** Whether two messages, decoded from strict bytes, are the same. */
-function sameMessage(a, b) {
+export function sameMessage(a, b) {
   if (a instanceof Uint8Array) return b instanceof Uint8Array && equal(a, b);
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((v, i) => sameMessage(v, b[i]));
   if (a === null || typeof a !== "object") return a === b;

@@ -44,6 +44,13 @@ function empty(f) {
   return 0n;
 }
 
+/** A message of that name without a field. */
+export function emptyMessage(name) {
+  const out = {};
+  for (const f of messageOf(name).list) out[f.name] = empty(f);
+  return out;
+}
+
 function bad(at, name, why) {
   return new Fault("byte " + at + (name === "" ? "" : ", field " + name) + ": " + why);
 }

@@ -75,11 +75,12 @@ async function takeTiled(pass, audit, e) {
   audit?.place(e);
   const grounds = whole ? pass.judged(e, kind === KIND.access ? e.message : null) : NO_GROUNDS;
   audit?.take(e, leaf, grounds, pass.judge);
-  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, whole);
   if (whole) {
     pass.judge.take(e.place.index, e.head.log_time_ns, kind, e.body);
     if (kind === KIND["domain-map"]) pass.summary.Maps.push(pass.judge.version);
+    audit.detect(e, grounds, pass.judge.version);
   }
+  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, whole);
   await pass.runs.follow(e, e.message, whole, true);
   if (kind === KIND.close) pass.takeClose(e, leaf, true);
   if (kind === KIND.alert) pass.takeAlert(e);
