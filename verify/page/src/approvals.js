@@ -31,6 +31,11 @@ export class Approvals {
     return a;
   }
 
+  /** The approval at an index; undefined: none. */
+  at(index) {
+    return this.#at.get(index);
+  }
+
   revoke(index, logTimeNS, body) {
     const m = parseBody(KIND.revocation, body), a = this.#at.get(m.approval - 1n);
     if (a === undefined) throw new Fault("revocation of an entry that is no approval before it");

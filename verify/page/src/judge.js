@@ -4,6 +4,7 @@ import { concat, equal } from "./bytes.js";
 import { Approvals, within } from "./approvals.js";
 import { isLate, parseBody } from "./entry.js";
 import { Fault, Newer } from "./errors.js";
+import { Reign } from "./keychain.js";
 import { allows, parseMap, reserved } from "./map.js";
 import { changedApprovers } from "./changes.js";
 import { sha256 } from "./sha256.js";
@@ -21,9 +22,14 @@ const flowOrder = ["authorized", "late-unverified", "unproven-source", "self-app
 /** What a verdict rests on where there is no flow. */
 export const NO_GROUNDS = Object.freeze({ Flow: null, Approval: null });
 
+/** Whether the log's keys or its end follow from entries of that kind. */
+function ofReign(kind) {
+  return kind === KIND["origin-opened"] || kind === KIND["key-rotation"] || kind === KIND.succession;
+}
+
 /** Whether judgement follows from entries of that kind. */
 export function judgeTakes(kind) {
-  return kind === KIND.part || kind === KIND["domain-map"] || kind === KIND.approval || kind === KIND.revocation;
+  return kind === KIND.part || kind === KIND["domain-map"] || kind === KIND.approval || kind === KIND.revocation || ofReign(kind);
 }
 
 /** A function of the entries: take() each, in order, after check(). */
@@ -34,6 +40,7 @@ export class Judge {
   #proposals = []; // since the map in force
   #parts = null; // the document that is being read
   #ready = null; // the domain map entry that must be next
+  #reign = new Reign();
   #rules = 0; // of the entries that were checked
 
   /** Takes the next entry; throws where the ledger could not have written it there. */
@@ -43,6 +50,7 @@ export class Judge {
       throw new Fault("a domain map comes into force with its last approval, and only then");
     }
     if (this.#parts !== null && (kind !== KIND.part || index !== this.#parts.next)) throw new Fault("a part of a document is missing");
+    if (ofReign(kind)) return this.#reign.take(index, logTimeNS, kind, body, this);
     switch (kind) {
       case KIND.part: this.#takePart(index, logTimeNS, body); break;
       case KIND["domain-map"]: this.#takeMap(index, logTimeNS, body); break;
