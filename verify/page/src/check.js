@@ -137,7 +137,7 @@ async function judgeParts(passes, trust, options, result) {
   }
   try {
     await compareWithTrust(first, trust, options, result);
-    if (trust === null) give(result, CODE.self, "no key from outside was given: whoever made this file could have made all of it");
+    if (trust === null) giveAlone(result);
   } catch (err) {
     if (!(err instanceof Fault)) throw err;
     give(result, CODE.failed, err.message);
@@ -149,6 +149,13 @@ async function judgeParts(passes, trust, options, result) {
   }
   const bad = result.Claims.find((c) => c.State === "failed");
   if (bad !== undefined && result.Code !== CODE.failed) give(result, CODE.failed, bad.Name + ": " + bad.Detail);
+}
+
+/** The verdict where no key from outside was given. */
+function giveAlone(result) {
+  give(result, CODE.self, "no key from outside was given: whoever made this file could have made all of it");
+  const c = result.Claims[4];
+  if (c.State === "proved") result.Claims[4] = { ...c, State: "not claimed", Detail: "only by the file's own policy: " + c.Detail };
 }
 
 /** Holds the files against what the examiner has. */

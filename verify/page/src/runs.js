@@ -7,6 +7,7 @@ import { parseBody } from "./entry.js";
 import { Fault } from "./errors.js";
 import { domainOfProducer, isRunKind } from "./select.js";
 import { compositeHash, sha256 } from "./sha256.js";
+import { AFTER, BEFORE, WITHIN } from "./streams.js";
 import { KIND } from "./words.js";
 
 /** The running hash after one more number, whose body has that SHA-256. */
@@ -188,8 +189,8 @@ export class FollowedRuns {
     return r;
   }
 
-  /** Moves the run of an entry over it. */
-  async follow(e, body, inRuns, inWindow) {
+  /** Moves the run of an entry over it; at is its place in the window of runs. */
+  async follow(e, body, at, inWindow) {
     const kind = e.place.kind, opens = kind === KIND["run-opened"] || kind === KIND["run-resumed"];
     if (kind !== KIND.access && !isRunKind(kind)) return;
     let r = this.#runs.get(this.#id(e));
@@ -200,9 +201,9 @@ export class FollowedRuns {
     if (r === undefined && this.all && kind === KIND["run-opened"]) r = this.#add(e);
     if (r === undefined) return;
     r.shown ||= this.all;
-    if (!r.shown || r.fault !== null || (!inRuns && !opens)) return;
+    if (!r.shown || r.fault !== null || at === AFTER || (at === BEFORE && !opens)) return;
     try {
-      await r.step(e, body, inRuns, this.numbers);
+      await r.step(e, body, at === WITHIN, this.numbers);
     } catch (err) {
       if (!(err instanceof Fault) || err.member !== "") throw err;
       r.fault = { index: e.place.index, message: err.message };

@@ -124,8 +124,8 @@ export class StreamAnswer {
     if (s === undefined) throw new Fault("its stream is none that the question needs");
     s.add(place, leaf, w.place(s.kind, s.about, index, head.log_time_ns));
     const inWindow = w.place(KIND.access, false, index, head.log_time_ns) === WITHIN;
-    const inRuns = index >= w.runsFirst && index < w.runsEnd;
-    if (inWindow && !inRuns && this.p.answer.domains.length > 0) {
+    const inRuns = w.placeOfRuns(index);
+    if (inWindow && inRuns !== WITHIN && this.p.answer.domains.length > 0) {
       throw new Fault("it is in the window, but not in that of runs, [" + w.runsFirst + ", " + w.runsEnd + ")");
     }
     const grounds = this.p.judged(e, s.kind === KIND.access ? e.message : null);

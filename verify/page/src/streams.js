@@ -19,13 +19,18 @@ export class AnswerWindow {
     Object.assign(this, bounds);
   }
 
+  /** Where an index is in the window of runs. */
+  placeOfRuns(index) {
+    if (index < this.runsFirst) return BEFORE;
+    return index >= this.runsEnd ? AFTER : WITHIN;
+  }
+
   /** Where an entry of a kind is; about: its stream is known because it is about runs. Along the log it never falls back. */
   place(kind, about, index, ns) {
     if (GOVERNED.includes(kind)) return WITHIN;
     if (about) {
-      const opens = kind === KIND["run-opened"] || kind === KIND["run-resumed"];
-      if (index < this.runsFirst && !opens) return BEFORE;
-      return index >= this.runsEnd ? AFTER : WITHIN;
+      const at = this.placeOfRuns(index);
+      return at === BEFORE && (kind === KIND["run-opened"] || kind === KIND["run-resumed"]) ? WITHIN : at;
     }
     if (index < this.first || ns < this.lo) return BEFORE;
     return index >= this.end || ns >= this.hi ? AFTER : WITHIN;

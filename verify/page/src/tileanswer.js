@@ -32,7 +32,7 @@ export async function takeTiles(pass) {
     audit = new AuditState(a.origin, await readCuts(pass, tiles));
     await beginLog(pass, tiles);
   }
-  pass.window.runsEnd = a.size;
+  if (q.Log) pass.window.runsEnd = a.size;
   pass.runs = new FollowedRuns([], noNumbers, q.Log);
   pass.out = new ReportWriter(head, pass.sink);
   let before = null;
@@ -80,8 +80,8 @@ async function takeTiled(pass, audit, e) {
     if (kind === KIND["domain-map"]) pass.summary.Maps.push(pass.judge.version);
     audit.detect(e, grounds, pass.judge.version);
   }
-  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, whole);
-  await pass.runs.follow(e, e.message, whole, true);
+  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, pass.window.placeOfRuns(e.place.index));
+  await pass.runs.follow(e, e.message, pass.window.placeOfRuns(e.place.index), true);
   if (kind === KIND.close) pass.takeClose(e, leaf, true);
   if (kind === KIND.alert) pass.takeAlert(e);
 }
