@@ -47,6 +47,7 @@ function checkStreamsAnswer(a) {
   if (a.end > a.cut || (a.part === 1) !== (a.first === 0n) || (a.part === a.parts) !== (a.end === a.cut)) {
     throw new Fault("answer: window [" + a.first + ", " + a.end + ") of part " + a.part + " of " + a.parts + " below the cut " + a.cut);
   }
+  if (a.domains.length === 0 && (a.runsEnd !== 0n || a.runs.length > 0)) throw new Fault("answer: runs, or a window of runs, without a domain");
   if (a.runsFirst > a.runsEnd || a.runsEnd > a.cut) throw new Fault("answer: window [" + a.runsFirst + ", " + a.runsEnd + ") of runs below the cut " + a.cut);
 }
 

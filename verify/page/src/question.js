@@ -72,20 +72,37 @@ function parsePeriod(object) {
   if (start === null || end === null || start >= end || yearOf(start) < 1970 || yearOf(end) > 2200) throw new Fault("question: period is none");
   const offsets = f.offsets.map((o) => fieldsOf(o, { from: "string!", seconds: "int!", name: "string!" }, "question: period.offsets"));
   checkOffsets(offsets);
-  checkBounds(f, start, end, offsets);
+  checkBounds(f.text, start, end, offsets);
   return {
     Text: f.text, Zone: f.zone, By: f.by, Start: f.start, End: f.end, startNS: start * SECOND, endNS: end * SECOND,
     Offsets: offsets.map((o) => ({ From: o.from, Seconds: Number(o.seconds), Name: o.name, fromNS: parseTime(o.from) * SECOND })),
   };
 }
 
-/** Start and end are what the text names: its first and last midnight, by one of the offsets each. */
-function checkBounds(f, start, end, offsets) {
-  const named = parsePeriodText(f.text), exact = f.text.includes("T");
-  if (named === null) throw new Fault("question: period.text names no period");
-  const fits = (ahead) => (exact ? ahead === 0n : offsets.some((o) => o.seconds === ahead));
-  if (!fits(named[0] - start)) throw new Fault("question: period.start " + f.start + " is not the start of " + JSON.stringify(f.text.slice(0, 80)) + " in its zone");
-  if (!fits(named[1] - end)) throw new Fault("question: period.end " + f.end + " is not the end of " + JSON.stringify(f.text.slice(0, 80)) + " in its zone");
+/** The text names the period, in the zone whose offsets these are. */
+function checkBounds(text, start, end, offsets) {
+  const named = parsePeriodText(text);
+  if (named === null) throw new Fault("question: period " + JSON.stringify(text.slice(0, 80)) + " is none");
+  const fits = (at, local) => (named.absolute ? at === local : isLocal(at, local, offsets));
+  if (!fits(start, named.start) || !fits(end, named.end)) throw new Fault("question: period " + JSON.stringify(text.slice(0, 80)) + " has other bounds");
+}
+
+/**
+ * Whether a time is that at which local clocks show what is given as if in UTC.
+ * Where the zone leaves that out, any of its offsets serves.
+ */
+function isLocal(at, local, offsets) {
+  let exists = false, serves = false;
+  for (const o of offsets) {
+    const t = local - o.seconds;
+    const inForce = offsets.findLast((x, i) => i === 0 || BigInt.asIntN(64, parseTime(x.from) * SECOND) <= BigInt.asIntN(64, t * SECOND));
+    if (inForce.seconds === o.seconds) {
+      exists = true;
+      if (t === at) return true;
+    }
+    serves ||= t === at;
+  }
+  return !exists && serves;
 }
 
 function checkOffsets(offsets) {

@@ -20,6 +20,8 @@ const ANSWER_FILE = "answer.json", TREE = "tree.hashes", STREAMS = "streams.bin"
 /** Takes the entries of such an answer in a pass. */
 export class StreamAnswer {
   streams = new Map(); // by key in hex
+  #lowest = null; // known entries in the window or in that of runs are in [lowest, highest)
+  #highest = 0n;
 
   constructor(pass) {
     this.p = pass;
@@ -128,6 +130,10 @@ export class StreamAnswer {
     if (inWindow && inRuns !== WITHIN && this.p.answer.domains.length > 0) {
       throw new Fault("it is in the window, but not in that of runs, [" + w.runsFirst + ", " + w.runsEnd + ")");
     }
+    if (inWindow || (s.about && inRuns === WITHIN)) {
+      if (this.#lowest === null) this.#lowest = index;
+      this.#highest = index + 1n;
+    }
     const grounds = this.p.judged(e, s.kind === KIND.access ? e.message : null);
     if (s.kind === KIND.access) return this.p.takeAccess(e, leaf, grounds, s.asked, inWindow, inRuns);
     this.p.judge.take(index, head.log_time_ns, place.kind, e.body);
@@ -184,6 +190,10 @@ export class StreamAnswer {
     const found = [...this.p.runs.domains].sort();
     if (found.join(" ") !== this.p.answer.domains.join(" ")) {
       throw new Fault(ANSWER_FILE + ": the domains of the answers' producers are others", { member: ANSWER_FILE });
+    }
+    const a = this.p.answer;
+    if (found.length > 0 && (a.runsFirst !== this.#lowest || a.runsEnd !== this.#highest)) {
+      throw new Fault(ANSWER_FILE + ": the window of runs is [" + a.runsFirst + ", " + a.runsEnd + "), its known entries are in [" + this.#lowest + ", " + this.#highest + ")", { member: ANSWER_FILE });
     }
     const idle = runs.find((r) => r.report.Answers === 0);
     if (idle !== undefined) throw new Fault(ANSWER_FILE + ": a run of " + JSON.stringify(idle.report.Producer) + " has no answer", { member: ANSWER_FILE });

@@ -69,17 +69,18 @@ function parseInstant(s) {
   return m[4] === "-" ? at + offset : at - offset;
 }
 
-/** The period that a text names, in UTC: [start, end) in seconds; null: none. */
+/**
+ * The period that a text names: {start, end, absolute}, in seconds; null: none.
+ * Where it is not absolute, times are those of local clocks as if in UTC.
+ */
 export function parsePeriodText(text) {
-  const i = text.indexOf("..");
-  if (i < 0) return parseSpan(text);
-  const a = text.slice(0, i), b = text.slice(i + 2), from = parseInstant(a);
+  const i = text.indexOf(".."), a = i < 0 ? text : text.slice(0, i), from = i < 0 ? null : parseInstant(a);
   if (from !== null) {
-    const until = parseInstant(b);
-    return until === null ? null : [from, until];
+    const until = parseInstant(text.slice(i + 2));
+    return until === null ? null : { start: from, end: until, absolute: true };
   }
-  const first = parseSpan(a), last = parseSpan(b);
-  return first === null || last === null ? null : [first[0], last[1]];
+  const first = parseSpan(a), last = i < 0 ? first : parseSpan(text.slice(i + 2));
+  return first === null || last === null ? null : { start: first[0], end: last[1], absolute: false };
 }
 
 /** A time in nanoseconds as RFC 3339 in UTC, with as many digits as it has. */
