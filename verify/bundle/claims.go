@@ -53,6 +53,7 @@ func (p *pass) summarize(runs []*run) {
 		s.Approvals = append(s.Approvals, a)
 		return true
 	})
+	slices.Reverse(s.Approvals) // the newest came first
 	p.counts()
 }
 
