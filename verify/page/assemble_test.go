@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -178,7 +179,15 @@ func fill(dir, script string) ([]byte, error) {
 		sum := sha256.Sum256([]byte(text))
 		return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	csp := `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ` + digest(script) + `; style-src ` + digest(css) +
+	report, err := os.ReadFile("../bundle/report/words/report.html")
+	if err != nil {
+		return nil, err
+	}
+	reportStyle := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindSubmatch(report) // the report is shown in a frame, which inherits the policy
+	if reportStyle == nil {
+		return nil, errors.New("report.html has no style")
+	}
+	csp := `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ` + digest(script) + `; style-src ` + digest(css) + " " + digest(string(reportStyle[1])) +
 		`; base-uri 'none'; form-action 'none'">`
 	for _, part := range [][2]string{{"<!--CSP-->", csp}, {"/*STYLE*/", css}, {"/*SCRIPT*/", script}} {
 		if bytes.Count(template, []byte(part[0])) != 1 {
