@@ -2,9 +2,11 @@
 
 import { byId } from "./uiparts.js";
 import { Inputs } from "./uiinputs.js";
-import { sizeText } from "./inputs.js";
 import { showResult } from "./uiresult.js";
 import { checkBundle } from "./check.js";
+
+/** What the check does, as people read it. */
+const PROGRESS_WORDS = { reading: "Reading every byte", checking: "Checking what the bytes prove" };
 
 /** Thrown where a person stops a check. */
 class Stopped extends Error {}
@@ -26,7 +28,7 @@ class Run {
   progress(done, total, what) {
     const part = total > 0 ? Number(done) / Number(total) : 0;
     byId("progress-bar").value = Math.floor(part * 1000);
-    byId("progress-text").textContent = `${what}: ${sizeText(done)} of ${sizeText(total)}`;
+    byId("progress-text").textContent = `${PROGRESS_WORDS[what] ?? what}: ${Math.floor(part * 100)} %`;
     const tenth = Math.floor(part * 10);
     if (tenth > this.heard) {
       this.heard = tenth;
@@ -62,7 +64,7 @@ async function startCheck(state) {
   clearResult();
   byId("inputs").hidden = true;
   byId("progress").hidden = false;
-  run.progress(0, 0, "Reading");
+  run.progress(0, 0, "reading");
   byId("cancel").focus();
   const result = await run.check();
   state.run = null;
