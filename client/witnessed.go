@@ -34,7 +34,7 @@ func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy
 		return "", nil, err
 	}
 	policy, err = verify.ParsePolicy([]byte(a.Policy))
-	if err == nil && !slices.Contains(policy.LogKeys(), c.config.VKey) {
+	if err == nil && !slices.Contains(policy.LogKeys(), c.Keys().Current().VKey) {
 		err = errors.New("it does not trust the log's key that is known here")
 	}
 	if err != nil {
