@@ -47,7 +47,9 @@
 // # Shut
 //
 // A log opens shut when it cannot know that it is the newest copy of itself: it
-// reads, but neither appends nor signs. See [Open].
+// reads, but neither appends nor signs. See [Open]. Where it has witnesses, they are
+// asked first whether it is; a checkpoint under the log's own key that contradicts
+// it, whoever presents it, shuts it at any time.
 //
 // For example:
 //
