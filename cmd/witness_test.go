@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	"github.com/daybook-ledger/daybook/server/witness/witnesstest"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // A witnessedLog is the directory of a log and its two witnesses.
@@ -28,8 +28,8 @@ func newWitnessedLog(t *testing.T, atStart string) *witnessedLog {
 	appendSome(t, d, filepath.Join(base, "first"), "before", 5)
 	d.mustStop(t)
 	vkey := strings.TrimSpace(readText(t, filepath.Join(w.dir, "log.vkey")))
-	w.a = witnesstest.New(t, "witness.test/a", ledgertest.WitnessEd25519, vkey)
-	w.b = witnesstest.New(t, "witness.test/b", ledgertest.WitnessMLDSA, vkey)
+	w.a = witnesstest.New(t, "witness.test/a", cosigntest.Ed25519, vkey)
+	w.b = witnesstest.New(t, "witness.test/b", cosigntest.MLDSA, vkey)
 	writeText(t, filepath.Join(base, "witnesses.policy"), fmt.Sprintf("# who cosigns\nwitness a %s %s\nwitness b %s %s\ngroup both all a b\nquorum both\n",
 		w.a.Key.VKey(), w.a.URL(), w.b.Key.VKey(), w.b.URL()))
 	writeText(t, w.config, "witnesses: witnesses.policy\nwitness_at_start: "+atStart+"\n")
@@ -151,6 +151,7 @@ func TestWitnessesHoldOffAnOlderCopy(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := w.serve(t)
+			awaitWitnesses(t, w.dir, "open", func(s witnessState) bool { return s.Shut == "" })
 			appendSome(t, d, filepath.Join(w.base, "second"), "more", 5)
 			awaitWitnesses(t, w.dir, "cosigned", func(s witnessState) bool { return s.Witnesses.WitnessedSize == s.Size })
 			d.mustStop(t)

@@ -14,11 +14,12 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 var (
-	witnessA = ledgertest.Witness{Name: "witness.test/a", Type: ledgertest.WitnessEd25519}
-	witnessB = ledgertest.Witness{Name: "witness.test/b", Type: ledgertest.WitnessMLDSA}
+	witnessA = cosigntest.Witness{Name: "witness.test/a", Type: cosigntest.Ed25519}
+	witnessB = cosigntest.Witness{Name: "witness.test/b", Type: cosigntest.MLDSA}
 )
 
 // archived returns the archived checkpoints by size.
@@ -123,7 +124,7 @@ func TestCosign(t *testing.T) {
 		"bad":          strings.Replace(witnessA.Line(h.Checkpoint, 9), "A", "B", 1),
 		"nothing":      "",
 		"a page":       "<html>\n",
-		"another's":    ledgertest.Witness{Name: "witness.test/c", Type: 4}.Line(h.Checkpoint, 9),
+		"another's":    cosigntest.Witness{Name: "witness.test/c", Type: 4}.Line(h.Checkpoint, 9),
 		"another size": witnessA.Line(sampleNote(t, h.Size+1), 9),
 	} {
 		if by, ok, err := g.L.Cosign(h, []byte(lines)); ok || len(by) != 0 || (err == nil) != (name == "another's") {
@@ -170,7 +171,7 @@ func TestCosign(t *testing.T) {
 	if _, err := g.L.WaitWitnessed(t.Context(), g.L.Head().Size+1000); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("an entry that is not there: %v", err)
 	}
-	g = restarted(t, g, ledgertest.Options{Policy: ledgertest.WitnessPolicy(1, ledgertest.Witness{Name: "witness.test/c", Type: 4})})
+	g = restarted(t, g, ledgertest.Options{Policy: ledgertest.WitnessPolicy(1, cosigntest.Witness{Name: "witness.test/c", Type: 4})})
 	if w, err := g.L.Witnessed(); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("another policy is satisfied by %s, %v", w.Note, err)
 	}
@@ -309,7 +310,7 @@ func TestArchiveTwin(t *testing.T) {
 					heads = append(heads, g.L.Head())
 					heads = heads[max(0, len(heads)-3):]
 					h := heads[random.IntN(len(heads))]
-					by := []ledgertest.Witness{witnessA, witnessB}[random.IntN(2)]
+					by := []cosigntest.Witness{witnessA, witnessB}[random.IntN(2)]
 					if _, _, err := g.L.Cosign(h, []byte(by.Line(h.Checkpoint, uint64(10+random.IntN(5))))); err != nil {
 						t.Fatal(err)
 					}

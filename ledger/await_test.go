@@ -13,6 +13,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 var awaitRun = verify.Hash(sha256.Sum256([]byte("await")))
@@ -74,7 +75,7 @@ func TestAwaitsItsWitnesses(t *testing.T) {
 	if _, err := g.L.Append(t.Context(), ledgertest.Producer, batch); !errors.As(err, &shut) {
 		t.Fatalf("it appends before the witnesses answered: %v", err)
 	}
-	for i, w := range []ledgertest.Witness{witnessA, witnessB} {
+	for i, w := range []cosigntest.Witness{witnessA, witnessB} {
 		if _, ok, err := g.L.Cosign(h, []byte(w.Line(h.Checkpoint, 9))); err != nil || ok != (i == 1) || g.L.Awaits() != (i == 0) {
 			t.Fatalf("witness %d: quorum %v, awaits %v, %v", i, ok, g.L.Awaits(), err)
 		}
@@ -113,7 +114,7 @@ func TestAwaitsInVain(t *testing.T) {
 		t.Fatalf("a larger checkpoint under the log's key: %v", err)
 	}
 	g.L.OpenUp("is of no effect now")
-	for _, w := range []ledgertest.Witness{witnessA, witnessB} {
+	for _, w := range []cosigntest.Witness{witnessA, witnessB} {
 		if _, _, err := g.L.Cosign(h, []byte(w.Line(h.Checkpoint, 9))); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	"github.com/daybook-ledger/daybook/ledger/store/pebblestore/crashtest"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // An archiveLife is a script of appends, closes, cosignatures and archived
@@ -71,7 +72,7 @@ func (f *archiveLife) step(l *ledger.Ledger, n int) error {
 			return err
 		}
 	}
-	for i, w := range []ledgertest.Witness{witnessA, witnessB} {
+	for i, w := range []cosigntest.Witness{witnessA, witnessB} {
 		h := l.Head()
 		if i == n%3 {
 			if _, err := l.Archive(ctx); err != nil { // its other line comes late

@@ -13,16 +13,16 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // A credulous witness cosigns whatever it is given, once it is willing.
 type credulous struct {
-	key     ledgertest.Witness
+	key     cosigntest.Witness
 	willing atomic.Bool
 }
 
@@ -40,7 +40,7 @@ func (c *credulous) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // witnessedWorld is a world with one witness, which is willing or will be.
 func witnessedWorld(t *testing.T, willing bool) (*world, *credulous) {
 	t.Helper()
-	c := &credulous{key: ledgertest.Witness{Name: "witness.test/one", Type: ledgertest.WitnessEd25519}}
+	c := &credulous{key: cosigntest.Witness{Name: "witness.test/one", Type: cosigntest.Ed25519}}
 	c.willing.Store(willing)
 	at := httptest.NewServer(c)
 	t.Cleanup(at.Close)

@@ -45,21 +45,12 @@ witnesses themselves publish: which ones to believe is the auditor's choice.`,
 			if policy {
 				return printPolicy(cmd, c)
 			}
-			var cp *client.Checkpoint
 			if witnessed {
-				cp, err = c.Witnessed(cmd.Context())
-			} else {
-				cp, err = c.Checkpoint(cmd.Context(), size)
+				cp, err := c.Witnessed(cmd.Context())
+				return printCheckpoint(cmd, cp, err, asJSON)
 			}
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]any{"origin": cp.Origin, "size": cp.Size, "root": fmt.Sprintf("%x", cp.Root),
-					"time": cp.Time.UTC().Format(time.RFC3339Nano), "checkpoint": string(cp.Note)})
-			}
-			_, err = cmd.OutOrStdout().Write(cp.Note)
-			return err
+			cp, err := c.Checkpoint(cmd.Context(), size)
+			return printCheckpoint(cmd, cp, err, asJSON)
 		},
 	}
 	conn.flags(cmd)
@@ -69,6 +60,19 @@ witnesses themselves publish: which ones to believe is the auditor's choice.`,
 	cmd.Flags().Uint64Var(&size, "size", 0, "the checkpoint of this past size, any up to the newest")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// printCheckpoint prints a checkpoint, or returns why there is none.
+func printCheckpoint(cmd *cobra.Command, cp *client.Checkpoint, err error, asJSON bool) error {
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return printJSON(cmd.OutOrStdout(), map[string]any{"origin": cp.Origin, "size": cp.Size, "root": fmt.Sprintf("%x", cp.Root),
+			"time": cp.Time.UTC().Format(time.RFC3339Nano), "checkpoint": string(cp.Note)})
+	}
+	_, err = cmd.OutOrStdout().Write(cp.Note)
+	return err
 }
 
 // printKey prints what the profile says, and the state directory of what followed;

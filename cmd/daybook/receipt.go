@@ -52,12 +52,8 @@ its own policy; --policy FILE has it checked against yours.`,
 			}
 			defer c.Close()
 			if eventID != "" {
-				entries, err := fetch(cmd, c, 0, eventID)
-				if err != nil {
+				if ranges, err = rangesOf(cmd, c, eventID); err != nil {
 					return err
-				}
-				for _, e := range entries {
-					ranges = append(ranges, client.Range{Lo: e.Index, Hi: e.Index + 1})
 				}
 			}
 			at, err := w.wait(cmd, c, ranges)
@@ -73,6 +69,19 @@ its own policy; --policy FILE has it checked against yours.`,
 	cmd.Flags().StringVarP(&dir, "output", "o", ".", "`directory` to write into")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// rangesOf names the entries of an event id.
+func rangesOf(cmd *cobra.Command, c *client.Client, eventID string) ([]client.Range, error) {
+	entries, err := fetch(cmd, c, 0, eventID)
+	if err != nil {
+		return nil, err
+	}
+	var ranges []client.Range
+	for _, e := range entries {
+		ranges = append(ranges, client.Range{Lo: e.Index, Hi: e.Index + 1})
+	}
+	return ranges, nil
 }
 
 // parseRange reads INDEX or FIRST-LAST.

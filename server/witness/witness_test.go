@@ -21,6 +21,7 @@ import (
 	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/server/witness/witnesstest"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // A misbehaviour is made for the witness that misbehaves.
@@ -167,14 +168,14 @@ func TestQuorum(t *testing.T) {
 // attached, no checkpoint is spoiled, the log goes on, and the status says what is
 // wrong.
 func TestLies(t *testing.T) {
-	stranger := ledgertest.Witness{Name: "witness.test/stranger", Type: 4}
+	stranger := cosigntest.Witness{Name: "witness.test/stranger", Type: 4}
 	for name, instead := range map[string]func(o *witnesstest.Witness) witnesstest.Misbehaviour{
 		"wrong key": func(*witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool { fmt.Fprint(w, stranger.Line(note, 9)); return true }
 		},
 		"its name, another key": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool {
-				fmt.Fprint(w, ledgertest.Witness{Name: o.Key.Name, Type: 6}.Line(note, 9))
+				fmt.Fprint(w, cosigntest.Witness{Name: o.Key.Name, Type: 6}.Line(note, 9))
 				return true
 			}
 		},
@@ -188,7 +189,7 @@ func TestLies(t *testing.T) {
 		},
 		"another's bad signature": func(o *witnesstest.Witness) witnesstest.Misbehaviour {
 			return func(w http.ResponseWriter, note []byte) bool {
-				line := []byte(ledgertest.Witness{Name: "witness.test/good", Type: 6}.Line(note, 9))
+				line := []byte(cosigntest.Witness{Name: "witness.test/good", Type: 6}.Line(note, 9))
 				line[len(line)-20] ^= 1
 				fmt.Fprintf(w, "%s%s", o.Key.Line(note, 9), line)
 				return true
@@ -311,7 +312,7 @@ func TestForkIsProven(t *testing.T) {
 			s := stage(t, policyOf(t, 1, o), nil, false, fast)
 			s.until("the claim shows", func() bool { return s.w.Status()[0].Contradicts })
 			s.append(1)
-			o.Show(append(ledgertest.Checkpoint(c.size, verify.Hash{9}), ledgertest.Witness{Name: "witness.test/a", Type: 4}.Line(ledgertest.Checkpoint(c.size, verify.Hash{9}), 9)...))
+			o.Show(append(ledgertest.Checkpoint(c.size, verify.Hash{9}), cosigntest.Witness{Name: "witness.test/a", Type: 4}.Line(ledgertest.Checkpoint(c.size, verify.Hash{9}), 9)...))
 			s.until("shut", func() bool { return s.g.L.Shut() != "" })
 			if !strings.Contains(s.g.L.Shut(), "witness w0 holds a checkpoint") || len(s.g.Evidence) == 0 {
 				t.Errorf("%s; evidence of %d files", s.g.L.Shut(), len(s.g.Evidence))
@@ -451,7 +452,7 @@ func TestHeartbeat(t *testing.T) {
 }
 
 func TestReadPolicy(t *testing.T) {
-	key := ledgertest.Witness{Name: "witness.test/a", Type: 4}.VKey()
+	key := cosigntest.Witness{Name: "witness.test/a", Type: 4}.VKey()
 	other := strings.Replace(ledgertest.VKey, "0000d0d0+", "0000d0d1+", 1)
 	good := "witness a " + key + " https://a.test/x\nquorum a"
 	for _, text := range []string{good, good + "\n", "# log\n" + good, "log " + ledgertest.VKey + "\n" + good} {

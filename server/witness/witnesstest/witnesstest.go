@@ -1,6 +1,6 @@
 // Package witnesstest is a witness for tests, which also misbehaves.
 //
-//	w := witnesstest.New(t, "witness.test/a", ledgertest.WitnessEd25519, vkey)
+//	w := witnesstest.New(t, "witness.test/a", cosigntest.Ed25519, vkey)
 //	policy := "witness a " + w.Key.VKey() + " " + w.URL() + "\nquorum a\n"
 //	w.Instead(witnesstest.Answer(503, "", "later"))
 package witnesstest
@@ -18,8 +18,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/daybook-ledger/daybook/ledger/ledgertest"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // maxRequest is the least that witnesses take.
@@ -32,7 +32,7 @@ type Misbehaviour func(w http.ResponseWriter, note []byte) bool
 // A Witness is one after c2sp.org/tlog-witness@v1.0.0 on loopback. Its methods are
 // safe for concurrent use.
 type Witness struct {
-	Key ledgertest.Witness
+	Key cosigntest.Witness
 
 	t      testing.TB
 	server *httptest.Server
@@ -61,7 +61,7 @@ func New(t testing.TB, name string, typ byte, vkey string) *Witness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &Witness{Key: ledgertest.Witness{Name: name, Type: typ}, t: t, log: policy, origin: origin, stamp: 1_800_000_000, peers: map[string]bool{}}
+	w := &Witness{Key: cosigntest.Witness{Name: name, Type: typ}, t: t, log: policy, origin: origin, stamp: 1_800_000_000, peers: map[string]bool{}}
 	w.server = httptest.NewServer(w)
 	t.Cleanup(w.server.Close)
 	return w
