@@ -22,7 +22,7 @@ var ErrNotWitnessed = errors.New("not witnessed yet")
 var ErrNoWitnesses = errors.New("the log has no witnesses")
 
 // Policy returns the policy (c2sp tlog-policy) that the server names for its log,
-// with the log's witnesses and their quorum. It trusts the key that this client
+// with the log's witnesses and their quorum. It trusts a key of the log that this client
 // does; which witnesses to believe is the server's word, until somebody from
 // outside says the same.
 func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy, err error) {
@@ -34,8 +34,8 @@ func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy
 		return "", nil, err
 	}
 	policy, err = verify.ParsePolicy([]byte(a.Policy))
-	if err == nil && !slices.Contains(policy.LogKeys(), c.Keys().Current().VKey) {
-		err = errors.New("it does not trust the log's key that is known here")
+	if err == nil && !c.memory.knowsOne(policy.LogKeys()) {
+		err = errors.New("it trusts no key of the log that is known here")
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("the server's policy does not hold: %w", err)
@@ -92,6 +92,11 @@ func pauseWitness(ctx context.Context, d time.Duration, why error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrNotWitnessed, why)
 	}
+}
+
+// knowsOne tells whether one of the keys is the log's, as far as is known here.
+func (m *memory) knowsOne(vkeys []string) bool {
+	return slices.ContainsFunc(m.keys.Load().chain.Keys(), func(k verify.LogKey) bool { return slices.Contains(vkeys, k.VKey) })
 }
 
 // checkWitnessed checks a witnessed checkpoint.

@@ -103,7 +103,7 @@ func (a *archive) recall(row keptRow) {
 	if a.policy == nil {
 		return
 	}
-	if _, err := a.policy.Open(row.note); err == nil {
+	if a.satisfied(row.note) {
 		a.witnessed.Store(&Archived{row.size, bytes.Clone(row.note)})
 	}
 }

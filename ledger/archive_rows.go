@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/daybook-ledger/daybook/ledger/store"
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -72,21 +70,14 @@ func parseRow(size uint64, value []byte) (keptRow, error) {
 	return keptRow{size: size, why: value[0], note: value[1:]}, nil
 }
 
-// checkArchive checks every archived checkpoint up to a size: the log signed it,
-// and its root is that of the commit of its size, which the caller has compared
-// with the entries. Cosignatures are checked by whoever has a policy.
-func checkArchive(engine store.Engine, size uint64) error {
-	id, err := ReadIdentity(engine)
-	if err != nil {
-		return faultIn(store.Identity, 0, "%v", err)
-	}
-	verifier, err := note.NewVerifier(id.VKey)
-	if err != nil {
-		return faultIn(store.Identity, 0, "%v", err)
-	}
+// checkArchive checks every archived checkpoint up to a size: the log signed it, with
+// a key of its that may sign that size, and its root is that of the commit of its
+// size, which the caller has compared with the entries. Cosignatures are checked by
+// whoever has a policy.
+func checkArchive(engine store.Engine, size uint64, keys *verify.KeyChain) error {
 	lo, hi := store.Archive.Range()
 	newest := 0
-	err = engine.Scan(lo, hi, func(key, value []byte) error {
+	err := engine.Scan(lo, hi, func(key, value []byte) error {
 		at, err := store.Archive.ParseKey(key)
 		if err != nil {
 			return faultIn(store.Archive, size, "%v", err)
@@ -101,7 +92,7 @@ func checkArchive(engine store.Engine, size uint64) error {
 		if row.why&keptNewest != 0 {
 			newest++
 		}
-		return checkRow(engine, row, id.Origin, verifier)
+		return checkRow(engine, row, keys)
 	})
 	if err == nil && newest > 1 {
 		err = faultIn(store.Archive, size, "%d archived checkpoints are the newest witnessed one", newest)
@@ -109,20 +100,16 @@ func checkArchive(engine store.Engine, size uint64) error {
 	return err
 }
 
-func checkRow(engine store.Engine, row keptRow, origin string, verifier note.Verifier) error {
+func checkRow(engine store.Engine, row keptRow, keys *verify.KeyChain) error {
 	fault := func(err error) error {
 		return faultIn(store.Archive, row.size, "archived checkpoint of size %d: %v", row.size, err)
 	}
-	n, err := note.Open(row.note, note.VerifierList(verifier))
-	if err != nil {
+	c, err := keys.OpenCheckpoint(row.note)
+	if err != nil && !errors.Is(err, verify.ErrKeyCompromised) { // it was made before, and agrees with the entries
 		return fault(err)
 	}
-	c, err := verify.ParseCheckpoint(n.Text)
-	if err != nil {
-		return fault(err)
-	}
-	if c.Origin != origin || c.Size != row.size {
-		return fault(fmt.Errorf("it is one of %s at size %d", c.Origin, c.Size))
+	if c.Size != row.size {
+		return fault(fmt.Errorf("it is of size %d", c.Size))
 	}
 	value, err := engine.Get(store.Commits.Key(row.size))
 	if err != nil {

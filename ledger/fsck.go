@@ -114,7 +114,7 @@ func (c *fsck) check(ctx context.Context) error {
 		err = c.end()
 	}
 	if err == nil {
-		err = checkArchive(c.engine, c.size)
+		err = checkArchive(c.engine, c.size, c.replay.judge.Keys())
 	}
 	if err != nil {
 		return err

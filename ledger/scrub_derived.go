@@ -30,7 +30,7 @@ func (s *scrub) endEntries() error {
 	if err := s.compareSnapshots(); err != nil {
 		s.found(err)
 	}
-	if err := checkArchive(s.l.engine, row.target); err != nil {
+	if err := checkArchive(s.l.engine, row.target, s.l.Keys()); err != nil {
 		s.found(err)
 	}
 	row.phase = passIndex

@@ -21,8 +21,8 @@ type Config struct {
 	Signer note.Signer
 	// VKey is the signer's verifier key.
 	VKey string
-	// Policy names the witnesses and their quorum, and trusts VKey; nil: the log has
-	// no witnesses.
+	// Policy names the witnesses and their quorum; nil: the log has no witnesses. Its
+	// keys of logs are not looked at.
 	Policy *verify.Policy
 	// AwaitWitnesses opens the log shut until the quorum of the Policy cosigned the
 	// size it opens with: a store restored from an older copy then stays shut.

@@ -35,7 +35,7 @@ func (s *Server) query() *query {
 // policyText is a policy that accepts this log.
 func (s *query) policyText() string {
 	if s.policy != nil {
-		return s.policy.Text
+		return s.policy.Text(s.log.Keys())
 	}
 	return s.log.Keys().Policy()
 }

@@ -4,33 +4,37 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/daybook-ledger/daybook/verify"
 )
 
-// A Policy is a c2sp.org/tlog-policy with its text.
+// A Policy names the witnesses of a log and their quorum: a c2sp.org/tlog-policy.
 type Policy struct {
 	*verify.Policy
-	Text string // as it is handed to those who check the log's checkpoints
+	witnesses string // its text without the lines about logs
 }
 
-// ReadPolicy reads the policy of a log with that verifier key, which must be among
-// the text's `log` lines; where there is none, one is put before. A policy that asks
-// for nobody's cosignature is refused.
+// ReadPolicy reads the policy of a log with that verifier key. The text may leave
+// out its `log` lines: those that it has must be of this log, and its keys as they
+// are at the time take their place. A policy that asks for nobody's cosignature is
+// refused.
 func ReadPolicy(text []byte, vkey string) (*Policy, error) {
-	if !hasLog(text) {
-		text = append([]byte("log "+vkey+"\n"), text...)
+	logs, witnesses := split(text)
+	if len(logs) == 0 {
+		logs = []byte("log " + vkey + "\n")
 	}
-	if n := len(text); text[n-1] != '\n' {
-		text = append(bytes.Clone(text), '\n')
-	}
-	p, err := verify.ParsePolicy(text)
+	p, err := verify.ParsePolicy(append(logs, witnesses...))
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(p.LogKeys(), vkey) {
-		return nil, fmt.Errorf("policy does not trust this log: add the line `log %s`, or leave its `log` lines out", vkey)
+	origin, err := verify.VKeyOrigin(vkey)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range p.LogKeys() {
+		if of, err := verify.VKeyOrigin(k); err != nil || of != origin {
+			return nil, fmt.Errorf("policy trusts the log %s, which is not this one, %s: leave its `log` lines out", of, origin)
+		}
 	}
 	if !p.NeedsQuorum() {
 		return nil, errors.New("policy has quorum none: it would ask witnesses for nothing")
@@ -45,17 +49,27 @@ func ReadPolicy(text []byte, vkey string) (*Policy, error) {
 	if _, err := sitesOf(p); err != nil {
 		return nil, err
 	}
-	return &Policy{p, string(text)}, nil
+	return &Policy{p, string(witnesses)}, nil
 }
 
-// hasLog tells whether the text has a line about a log.
-func hasLog(text []byte) bool {
+// split takes the lines about logs apart from the others; each is ended.
+func split(text []byte) (logs, others []byte) {
 	for line := range bytes.Lines(text) {
+		line = append(bytes.TrimSuffix(bytes.Clone(line), []byte("\n")), '\n')
 		if fields := bytes.Fields(line); len(fields) > 0 && string(fields[0]) == "log" {
-			return true
+			logs = append(logs, line...)
+			continue
 		}
+		others = append(others, line...)
 	}
-	return false
+	return logs, others
+}
+
+// Text is the policy for who checks the log's checkpoints: it trusts the keys that
+// sign them now.
+func (p *Policy) Text(keys *verify.KeyChain) string {
+	logs, _ := split([]byte(keys.Policy()))
+	return string(logs) + p.witnesses
 }
 
 // Policy is the policy whose witnesses are asked.

@@ -3,6 +3,7 @@ package witness_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/daybook-ledger/daybook/ledger"
@@ -453,26 +455,40 @@ func TestHeartbeat(t *testing.T) {
 
 func TestReadPolicy(t *testing.T) {
 	key := cosigntest.Witness{Name: "witness.test/a", Type: 4}.VKey()
-	other := strings.Replace(ledgertest.VKey, "0000d0d0+", "0000d0d1+", 1)
 	good := "witness a " + key + " https://a.test/x\nquorum a"
+	keys, err := verify.NewKeyChain(ledgertest.VKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, text := range []string{good, good + "\n", "# log\n" + good, "log " + ledgertest.VKey + "\n" + good} {
 		p, err := witness.ReadPolicy([]byte(text), ledgertest.VKey)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		again, err := witness.ReadPolicy([]byte(p.Text), ledgertest.VKey)
-		if err != nil || again.Text != p.Text || fmt.Sprint(p.LogKeys()) != fmt.Sprint([]string{ledgertest.VKey}) {
-			t.Errorf("%q: %q, %v", text, p.Text, err)
+		full := p.Text(keys)
+		again, err := witness.ReadPolicy([]byte(full), ledgertest.VKey)
+		if err != nil || again.Text(keys) != full || fmt.Sprint(again.LogKeys()) != fmt.Sprint([]string{ledgertest.VKey}) {
+			t.Errorf("%q: %q, %v", text, full, err)
 		}
 	}
 	for _, text := range []string{
 		"", "quorum none", "witness a " + key + "\nquorum a", "witness a " + key + " ftp://a.test\nquorum a", "witness a " + key + " a.test\nquorum a",
-		"witness a " + key + " https://a.test/?x=1\nquorum a", "witness a " + key + " https://a.test\nquorum none", "log " + other + "\n" + good,
-		"log " + key + "\n" + good, "hello",
+		"witness a " + key + " https://a.test/?x=1\nquorum a", "witness a " + key + " https://a.test\nquorum none",
+		"log " + otherLog(t) + "\n" + good, "log " + key + "\n" + good, "hello",
 	} {
 		if p, err := witness.ReadPolicy([]byte(text), ledgertest.VKey); err == nil {
-			t.Errorf("%q is taken as %q", text, p.Text)
+			t.Errorf("%q is taken as %q", text, p.Text(keys))
 		}
 	}
+}
+
+// otherLog is the key of another log.
+func otherLog(t *testing.T) string {
+	t.Helper()
+	_, vkey, err := note.GenerateKey(rand.Reader, "log.test/other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return vkey
 }
