@@ -123,6 +123,7 @@ func peopled(t *testing.T) (*world, *tokentest.Issuer) {
 		config: func(c *config.Config) {
 			c.People.OIDC = []config.OIDC{{Issuer: issuer.URL, Audience: map[string]string{
 				access.Query: "q", access.QueryHTTP: "h", access.Admin: "a", access.Public: "p"}, Algorithms: []string{"ES256"}}}
+			c.Listeners.Public.Certificate, c.Listeners.Public.Key = "given by the options", "and so is its key"
 			c.People.Grants = []access.Grant{
 				spiffe("reader", "reader"), narrow, examiner("examiner", time.Hour), examiner("unapproved", time.Hour), examiner("over", -time.Hour),
 				spiffe("officer", "production-officer"), spiffe("approver", "approver"), spiffe("mirror", "mirror"), spiffe("operator", "operator"),

@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/daybook-ledger/daybook/client/mirror"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/access"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/audit"
 )
 
 // A fetched is one answer of the public listener.
@@ -253,5 +257,48 @@ func TestPlainHTTPHasNoTilesButPublicOnes(t *testing.T) {
 	}
 	if f := fetch(t, web(t, nil), "GET", "http://"+w.addresses.Public+"/checkpoint"); f.code != 200 {
 		t.Errorf("checkpoint is %d", f.code)
+	}
+}
+
+// TestAMirrorOfALogThatIsNotPublic keeps a copy by a client certificate while the log
+// grows, and has the auditor's check derive it.
+func TestAMirrorOfALogThatIsNotPublic(t *testing.T) {
+	w, _ := peopled(t)
+	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	m, err := mirror.Open(mirror.Config{From: "https://" + w.addresses.Public, Dir: dir, Policy: policy, Patience: time.Second,
+		Client: web(t, w.tlsOf(t, w.ca, "spiffe://people.example/mirror", time.Now()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	before := uint64(0)
+	for _, n := range []int{3, 300, 1, 600} {
+		w.fillTiles(t, n)
+		step, err := m.Once(t.Context())
+		if err != nil || step.Before != before || step.Size < before+uint64(n) {
+			t.Fatalf("%+v, %v", step, err)
+		}
+		before = step.Size
+		r, err := audit.Check(t.Context(), os.DirFS(dir), audit.Options{Policy: policy})
+		if err != nil || r.Fault != nil || r.Counts.Entries != step.Size {
+			t.Fatalf("the copy: %+v, %v, %v", r.Counts, r.Fault, err)
+		}
+	}
+	if list := activities(t, w, daybookv1.ActivityType_ACTIVITY_TYPE_READ); len(list) != 0 {
+		t.Errorf("a mirror's reads are in the log: %v", list)
+	}
+	reader, err := mirror.Open(mirror.Config{From: "https://" + w.addresses.Public, Dir: t.TempDir(), Policy: policy,
+		Client: web(t, w.tlsOf(t, w.ca, "spiffe://people.example/reader", time.Now()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	var refused *mirror.RefusedError
+	if _, err := reader.Once(t.Context()); !errors.As(err, &refused) || !strings.Contains(refused.Text, "reader") {
+		t.Errorf("a reader mirrors: %v", err)
 	}
 }

@@ -78,7 +78,7 @@ func (c *Config) Complete(domain string) error {
 		c.Verification.Period = &period
 	}
 	c.completeWitnesses()
-	return errors.Join(c.check(), c.checkLoopback(), c.checkDistinct(), errors.Join(c.checkBrowsed()...))
+	return errors.Join(c.check(), c.checkLoopback(), c.checkPublicTokens(), c.checkDistinct(), errors.Join(c.checkBrowsed()...))
 }
 
 // checkLoopback refuses addresses that other machines may reach unless that was

@@ -156,6 +156,14 @@ func (c *Config) Exposed() ([]Exposure, error) {
 	return list, nil
 }
 
+// checkPublicTokens refuses tokens where they would be sent in clear.
+func (c *Config) checkPublicTokens() error {
+	if c.takesTokens(access.Public) && c.Listeners.Public.Certificate == "" {
+		return errors.New("people.oidc.audience.public: the public listener speaks plain HTTP, where no token is taken: give it `listeners.public.certificate` and `key`")
+	}
+	return nil
+}
+
 func (c *Config) takesTokens(listener string) bool {
 	return slices.ContainsFunc(c.People.OIDC, func(o OIDC) bool { return o.Audience[listener] != "" })
 }

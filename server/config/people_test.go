@@ -102,6 +102,15 @@ func TestTwoBrowserListenersNeedTwoNames(t *testing.T) {
 	}
 }
 
+func TestTokensOfThePublicListenerNeedTLS(t *testing.T) {
+	const people = "people: {oidc: [{issuer: 'https://idp.example', audience: {public: p}}]}\n"
+	for text, ok := range map[string]bool{people: false, people + "listeners: {public: {certificate: c.pem, key: c.key}}": true} {
+		if _, err := config.Load([]byte(text), "/", config.Flags{}, "example.com"); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 func TestEachListenerHasItsAddress(t *testing.T) {
 	for text, ok := range map[string]bool{
 		`listen: {query: "127.0.0.1:7401"}`:                                   false,
@@ -169,7 +178,17 @@ func TestExposureSaysWhoMayDoWhat(t *testing.T) {
 	if in := of[access.Ingest]; in.Remote || strings.Contains(in.Secured, "token") || !strings.Contains(in.Who[0], "every certificate that is trusted, as producer") {
 		t.Errorf("ingest: %+v", in)
 	}
-	if p := of[access.Public]; !strings.Contains(p.Secured, "plain HTTP") {
+	if p := of[access.Public]; !strings.Contains(p.Secured, "plain HTTP") || len(p.Who) != 1 || !strings.Contains(p.Who[0], "/checkpoint") {
 		t.Errorf("public: %+v", p)
+	}
+	c.Listeners.Public.Certificate, c.Listeners.Public.Key = "c.pem", "c.key"
+	list, err = c.Exposed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if who := strings.Join(e.Who, "\n"); e.Listener == access.Public && (!strings.Contains(e.Secured, "TLS") || !strings.Contains(who, "https://idp.example#eve as examiner")) {
+			t.Errorf("public under TLS: %+v", e)
+		}
 	}
 }
