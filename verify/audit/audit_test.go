@@ -365,6 +365,7 @@ func TestAnotherHistoryUnderTheSameKey(t *testing.T) {
 		"another producer":          placed(access, func(_ *verify.EntryHead, h *verify.BatchHead) { h.Producer = "spiffe://example.com/other" }),
 		"another run":               placed(access, func(_ *verify.EntryHead, h *verify.BatchHead) { h.Run[0] ^= 1 }),
 		"another chain in the run":  placed(access, func(p *verify.EntryHead, _ *verify.BatchHead) { p.PreviousInRun-- }),
+		"the log's own key":         placed(at(kind(daybookv1.Kind_KIND_CLOSE)), func(_ *verify.EntryHead, h *verify.BatchHead) { h.KeyFingerprint[0] ^= 1 }),
 		"a later rules version":     placed(access, func(_ *verify.EntryHead, h *verify.BatchHead) { h.RulesVersion = 99 }),
 		"a later format":            placed(access, func(_ *verify.EntryHead, h *verify.BatchHead) { h.FormatVersion = 99 }),
 		"the close has a wrong sum": closeOf(func(c *daybookv1.Close) { c.Streams.Root[0] ^= 1 }),

@@ -90,6 +90,7 @@ type check struct {
 	fsys fs.FS
 	o    Options
 	r    *Report
+	note []byte // the checkpoint as it was signed
 	size uint64
 	// rooted: the tiles at the right edge give the root of the checkpoint, so that
 	// they are what they should be.
@@ -125,11 +126,11 @@ func (c *check) run(ctx context.Context) error {
 
 // open opens the checkpoint of the directory.
 func (c *check) open() error {
-	note, err := readFile(c.fsys, checkpointFile, nil, maxCheckpoint)
-	if err != nil {
+	var err error
+	if c.note, err = readFile(c.fsys, checkpointFile, nil, maxCheckpoint); err != nil {
 		return &Fault{File: checkpointFile, Err: err}
 	}
-	if c.r.Checkpoint, err = c.opened(note); err != nil {
+	if c.r.Checkpoint, err = c.opened(c.note); err != nil {
 		return &Fault{File: checkpointFile, Err: err}
 	}
 	c.size = c.r.Checkpoint.Size

@@ -27,6 +27,8 @@
 //     state, under the producer's signature where there is one.
 //   - Every close is computed again at its cut, with the tables of streams and
 //     runs, and must be what the log has; closes follow one another without a hole.
+//   - The log's own entries are under the keys that its rotations name, and so is the
+//     checkpoint; nothing follows a succession.
 //   - Verdicts follow from the domain map and the approvals before an access, and
 //     alerts from all entries before: none more, and none missing that should be
 //     there by now.

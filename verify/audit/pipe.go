@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/daybook-ledger/daybook/verify"
@@ -52,6 +53,12 @@ func (c *check) pass(ctx context.Context, cuts []Cut) error {
 	}
 	if err := state.End(); err != nil {
 		return &Fault{Index: c.size - 1, Known: true, Err: err}
+	}
+	if c.o.Policy == nil {
+		return nil // signatures are not checked
+	}
+	if _, err := state.Keys().OpenCheckpoint(c.note); err != nil && !errors.Is(err, verify.ErrKeyCompromised) {
+		return &Fault{File: checkpointFile, Err: fmt.Errorf("by the keys that the log's own entries name: %w", err)}
 	}
 	return nil
 }

@@ -177,6 +177,9 @@ func (s *State) place(e *Entry) (*stream, error) {
 	case (place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED) != (s.size == 0):
 		return nil, errors.New("origin opened is entry 0, and only that")
 	}
+	if err := s.checkKeys(e); err != nil {
+		return nil, err
+	}
 	st := s.streamOf(place)
 	if place.Position != st.count || place.PreviousInStream != st.previous {
 		return nil, fmt.Errorf("position %d and previous %d in its stream, not %d and %d", place.Position, place.PreviousInStream, st.count, st.previous)
@@ -189,6 +192,23 @@ func (s *State) place(e *Entry) (*stream, error) {
 	}
 	return st, s.checkStream(e)
 }
+
+// checkKeys compares an entry with the log's keys, and with its end, before it.
+func (s *State) checkKeys(e *Entry) error {
+	if end := s.judge.Succeeded(); end != nil {
+		return fmt.Errorf("an entry after entry %d, by which another log succeeds this one", end.Index)
+	}
+	if e.Head.Producer != s.origin {
+		return nil
+	}
+	if keys := s.judge.Keys(); keys != nil && e.Head.KeyFingerprint != keys.Current().Fingerprint {
+		return fmt.Errorf("an entry of the log's own under key %x, its key is %s", e.Head.KeyFingerprint, keys.Current().VKey)
+	}
+	return nil
+}
+
+// Keys returns the log's keys as its entries name them; nil before entry 0.
+func (s *State) Keys() *verify.KeyChain { return s.judge.Keys() }
 
 // streamOf returns the stream of an entry, new where it is its first.
 func (s *State) streamOf(p *verify.EntryHead) *stream {
