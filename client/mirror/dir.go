@@ -24,6 +24,9 @@ type dir struct {
 
 // openDir makes the directory and takes its lock, which ends with the process.
 func openDir(root string) (*dir, error) {
+	if _, err := os.Stat(filepath.Join(root, "log.key")); err == nil {
+		return nil, fmt.Errorf("%s is the data directory of a log: mirror to another one", root)
+	}
 	d := &dir{root: root}
 	if err := os.MkdirAll(d.own("staging"), 0o755); err != nil {
 		return nil, err

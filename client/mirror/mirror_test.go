@@ -356,6 +356,13 @@ func TestWhoMirrors(t *testing.T) {
 		t.Errorf("opened twice: %v", err)
 	}
 	m.Close()
+	data := t.TempDir()
+	if err := os.WriteFile(filepath.Join(data, "log.key"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mirror.Open(mirror.Config{From: l.server.URL, Dir: data, Policy: l.policy}); err == nil || !strings.Contains(err.Error(), "data directory") {
+		t.Errorf("to a log's own directory: %v", err)
+	}
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
 		w.Write([]byte(`{"message": "get the role mirror"}`))

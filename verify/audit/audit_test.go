@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -418,6 +419,30 @@ func TestClosesAreFoundWhereverTheyAre(t *testing.T) {
 	audit.SearchAtOnce(&o, 1)
 	if fault := check(t, build(t, list), o).Fault; fault == nil || !fault.Known || fault.Index != 5*256 {
 		t.Errorf("the fault is %v", fault)
+	}
+}
+
+// A growing directory shows an older checkpoint the first time.
+type growing struct {
+	fstest.MapFS
+	older fstest.MapFS
+	seen  bool
+}
+
+func (g *growing) Open(name string) (fs.File, error) {
+	if name == "checkpoint" && !g.seen {
+		g.seen = true
+		return g.older.Open(name)
+	}
+	return g.MapFS.Open(name)
+}
+
+// TestAMirrorAtWork has the checkpoint replaced while the log is checked.
+func TestAMirrorAtWork(t *testing.T) {
+	dir, entries := sample(t)
+	r, err := audit.Check(t.Context(), &growing{MapFS: dir, older: build(t, entries[:300])}, audit.Options{Policy: policy(t)})
+	if err != nil || r.Fault != nil || r.Counts.Entries != uint64(len(entries)) {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

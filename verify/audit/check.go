@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -72,17 +73,31 @@ func Check(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 	if o.atOnce == 0 {
 		o.atOnce = cutsAtOnce
 	}
-	c := &check{fsys: fsys, o: o, r: &Report{}}
-	err := c.run(ctx)
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err != nil {
-		if !errors.As(err, &c.r.Fault) {
+	for again := attempts; ; again-- {
+		c := &check{fsys: fsys, o: o, r: &Report{}}
+		err := c.run(ctx)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil && again > 1 && c.moved() {
+			continue
+		}
+		if err != nil && !errors.As(err, &c.r.Fault) {
 			c.r.Fault = &Fault{Err: err}
 		}
+		return c.r, nil
 	}
-	return c.r, nil
+}
+
+// attempts is how often a directory is checked whose checkpoint was replaced
+// meanwhile: by a mirror at work, which removes what the older one had.
+const attempts = 3
+
+// moved tells whether the directory has another checkpoint than the one that was
+// checked.
+func (c *check) moved() bool {
+	note, err := readFile(c.fsys, checkpointFile, nil, maxCheckpoint)
+	return err == nil && c.note != nil && !bytes.Equal(note, c.note)
 }
 
 // A check is one check of one directory.

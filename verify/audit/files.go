@@ -73,7 +73,7 @@ func (c *check) file(name string, d fs.DirEntry) error {
 	case !d.Type().IsRegular():
 		return extra("no regular file")
 	case !t.Within(c.size):
-		return extra(fmt.Sprintf("beyond the %d entries of the checkpoint: nothing proves it", c.size))
+		return extra(fmt.Sprintf("beyond the %d entries of the checkpoint: nothing proves it, and a mirror at work leaves it for a moment only", c.size))
 	case t.Width == verify.TileWidthAt(t.Level, t.N, c.size):
 		return nil
 	}
