@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"google.golang.org/grpc/codes"
@@ -83,7 +84,10 @@ var errPlainTiles = &requestError{codes.PermissionDenied, ReasonNotAllowed,
 
 // serve answers GET and HEAD of a tile or bundle.
 func (t *tilePages) serve(w http.ResponseWriter, r *http.Request) {
-	if err := t.answer(w, r); err != nil {
+	start := time.Now()
+	err := t.answer(w, r)
+	t.s.o.Metrics.observe(access.Public, "GET /tile", time.Since(start), err)
+	if err != nil {
 		writeStatus(w, statusOf(r.Context(), t.s.o.Logger, "GET /tile", err))
 	}
 }

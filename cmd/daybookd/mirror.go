@@ -23,9 +23,9 @@ import (
 // mirrorOptions are the flags of `daybookd mirror`.
 type mirrorOptions struct {
 	From, Data       string
-	Policy, Key      string // of the log: a file, a verifier key
+	Policy, VKey     string // of the log: a file, a verifier key
 	CA               string
-	Certificate, Pem string // of the client: files
+	Certificate, Key string // of the client: files
 	Token            string // file
 	Once, JSON, Keep bool
 	Interval         time.Duration
@@ -49,7 +49,7 @@ type mirrorReport struct {
 func newMirrorCommand() *cobra.Command {
 	o := &mirrorOptions{}
 	cmd := &cobra.Command{
-		Use:   "mirror --from URL --data DIR (--policy FILE | --key VKEY)",
+		Use:   "mirror --from URL --data DIR (--policy FILE | --vkey VKEY)",
 		Short: "Keep a verified second copy of a log",
 		Long: `Copy the log at URL, its public listener, to DIR, a plain directory of
 c2sp.org/tlog-tiles that any program reads. Each step is proved before anything is
@@ -62,8 +62,8 @@ evidence in DIR/.mirror/evidence, and the exit code is 1.
 A log that was not made with public tiles shows them to the role mirror: give a
 client certificate, or a file with a bearer token.`,
 		Example: `  daybookd mirror --from https://log.example:7405 --data /srv/copy --policy policy.txt \
-    --ca bundle.pem --certificate mirror.pem --private-key mirror.key
-  daybookd mirror --from http://127.0.0.1:7405 --data copy --key "$VKEY" --once --json
+    --ca bundle.pem --certificate mirror.pem --key mirror.key
+  daybookd mirror --from http://127.0.0.1:7405 --data copy --vkey "$VKEY" --once --json
   daybook-verify log --policy policy.txt /srv/copy`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
@@ -72,10 +72,10 @@ client certificate, or a file with a bearer token.`,
 	f.StringVar(&o.From, "from", "", "URL of the log's public listener")
 	f.StringVar(&o.Data, "data", "", "directory of the copy")
 	f.StringVar(&o.Policy, "policy", "", "file: whom to trust (c2sp.org/tlog-policy)")
-	f.StringVar(&o.Key, "key", "", "verifier key of the log, in place of a policy")
+	f.StringVar(&o.VKey, "vkey", "", "verifier key of the log, in place of a policy")
 	f.StringVar(&o.CA, "ca", "", "PEM file of the CAs of the listener's certificate; default: the system's")
 	f.StringVar(&o.Certificate, "certificate", "", "PEM file of the client certificate, chain included")
-	f.StringVar(&o.Pem, "private-key", "", "PEM file of its key")
+	f.StringVar(&o.Key, "key", "", "PEM file of its key")
 	f.StringVar(&o.Token, "token-file", "", "file with a bearer token, read for each request")
 	f.BoolVar(&o.Once, "once", false, "one step, and end")
 	f.DurationVar(&o.Interval, "interval", time.Minute, "how often to look for a newer checkpoint")
@@ -86,10 +86,10 @@ client certificate, or a file with a bearer token.`,
 
 // policy is whom to trust.
 func (o *mirrorOptions) policy() (*verify.Policy, error) {
-	text := []byte(verify.FormatPolicy(o.Key))
+	text := []byte(verify.FormatPolicy(o.VKey))
 	switch {
-	case o.Policy != "" && o.Key != "" || o.Policy == "" && o.Key == "":
-		return nil, usagef("say whom to trust: --policy FILE, or --key with the log's verifier key")
+	case o.Policy != "" && o.VKey != "" || o.Policy == "" && o.VKey == "":
+		return nil, usagef("say whom to trust: --policy FILE, or --vkey with the log's verifier key")
 	case o.Policy != "":
 		var err error
 		if text, err = os.ReadFile(o.Policy); err != nil {
@@ -106,8 +106,8 @@ func (o *mirrorOptions) policy() (*verify.Policy, error) {
 // client makes the requests. The client certificate is read for each connection, so
 // that a renewed one is used.
 func (o *mirrorOptions) client() (*http.Client, error) {
-	if (o.Certificate == "") != (o.Pem == "") {
-		return nil, usagef("a certificate needs its key: give both --certificate and --private-key")
+	if (o.Certificate == "") != (o.Key == "") {
+		return nil, usagef("a certificate needs its key: give both --certificate and --key")
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS13}
 	if o.CA != "" {
@@ -121,11 +121,11 @@ func (o *mirrorOptions) client() (*http.Client, error) {
 		}
 	}
 	if o.Certificate != "" {
-		if _, err := tls.LoadX509KeyPair(o.Certificate, o.Pem); err != nil {
+		if _, err := tls.LoadX509KeyPair(o.Certificate, o.Key); err != nil {
 			return nil, fmt.Errorf("client certificate: %w", err)
 		}
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(o.Certificate, o.Pem)
+			pair, err := tls.LoadX509KeyPair(o.Certificate, o.Key)
 			return &pair, err
 		}
 	}
