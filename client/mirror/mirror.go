@@ -152,7 +152,7 @@ func (m *Mirror) Once(ctx context.Context) (Step, error) {
 	return step, m.publish(c, note)
 }
 
-// Run looks at the source now and then until ctx ends or a step fails for good:
+// Run looks at the source at once and then every so often, over 0, until ctx ends or a step fails for good:
 // other failures are told, and tried again at the next time.
 func (m *Mirror) Run(ctx context.Context, every time.Duration, tell func(Step, error)) error {
 	tick := time.NewTicker(every)

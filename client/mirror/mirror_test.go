@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -225,6 +226,45 @@ func TestAForkStopsTheMirror(t *testing.T) {
 		}
 		wantCopy(t, dir, kept)
 	}
+}
+
+// TestRun goes on after failures that pass, until the log forks.
+func TestRun(t *testing.T) {
+	l, dir := newLog(t), t.TempDir()
+	m := l.open(t, dir)
+	l.show(t, history(10, 10, 0))
+	var sizes []uint64
+	looks := 0
+	err := m.Run(t.Context(), time.Millisecond, func(step mirror.Step, err error) {
+		looks++
+		switch {
+		case looks == 1 && err == nil:
+			l.fail.Store(1)
+		case looks == 2 && err != nil:
+			l.fail.Store(0)
+			l.show(t, history(300, 300, 0))
+		case looks == 3 && err == nil:
+			l.show(t, history(400, 5, 1))
+		case looks != 4:
+			t.Errorf("look %d: %+v, %v", looks, step, err)
+		}
+		if err == nil {
+			sizes = append(sizes, step.Size)
+		}
+	})
+	var fork *mirror.ForkError
+	if !errors.As(err, &fork) || looks != 4 || fmt.Sprint(sizes) != "[10 300]" {
+		t.Errorf("%d looks, sizes %v, %v", looks, sizes, err)
+	}
+	if err := m.Run(canceled(t), time.Millisecond, func(mirror.Step, error) {}); err != nil {
+		t.Errorf("ended from outside: %v", err)
+	}
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }
 
 func TestASourceThatIsBehind(t *testing.T) {
