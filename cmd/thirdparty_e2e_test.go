@@ -129,7 +129,7 @@ func servePublic(t *testing.T, events int) *public {
 // copy it, rebuild it, and check a receipt.
 func TestOthersReadTheLog(t *testing.T) {
 	other(t, "fsck")
-	p := servePublic(t, 900)
+	p := servePublic(t, 66_000) // a third level of tiles
 	if ok, said := tesseraFsck(t, p.url, p.vkeyFile); !ok {
 		t.Errorf("Tessera's fsck of the log: %.2000s", said)
 	}
@@ -206,7 +206,7 @@ func sameTree(t *testing.T, copied string) {
 		compared++
 		return nil
 	})
-	if err != nil || compared < 9 {
+	if err != nil || compared < 519 {
 		t.Errorf("%d files compared: %v", compared, err)
 	}
 }
@@ -258,7 +258,7 @@ func spicyAccepts(t *testing.T, p *public) {
 // bothFindDamage flips a bit of each kind of file: their check fails, and ours names
 // the file.
 func bothFindDamage(t *testing.T, p *public, copied string) {
-	for _, name := range []string{"tile/entries/001", "tile/0/002", "tile/1/000.p/3", "checkpoint"} {
+	for _, name := range []string{"tile/entries/001", "tile/0/002", "tile/1/000", "tile/2/000.p/1", "checkpoint"} {
 		dir := filepath.Join(t.TempDir(), "bad")
 		if err := os.CopyFS(dir, os.DirFS(copied)); err != nil {
 			t.Fatal(err)
