@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
 	"github.com/daybook-ledger/daybook/verify/domains"
 )
+
+var logs = flag.Uint64("logs", 8, "random logs that are tried")
 
 // randomWorld writes a log of some days at random: several producers and runs,
 // maps that change, late, unmapped, denied and one-off accesses, declined numbers
@@ -257,8 +260,8 @@ func randomQuestion(rnd *rand.Rand) string {
 // against the twin; it splits some.
 func TestRandom(t *testing.T) {
 	zero, all, proved, split := 0, 0, 0, 0
-	for seed := range uint64(25) {
-		w := randomWorld(t, seed, 150+int(seed)*12)
+	for seed := range *logs {
+		w := randomWorld(t, seed, 150+int(seed%25)*12)
 		for n := range uint64(5) {
 			rnd := rand.New(rand.NewPCG(seed, n))
 			text := randomQuestion(rnd)
