@@ -26,7 +26,8 @@ report for people.
 
 --policy names the keys you trust, --key one log's verifier key in its place. With
 neither, the best verdict is SELF-CONSISTENT: whoever made the file could have made all
-of it. --checkpoint is one that you kept from before: the file must be of the same
+of it. A later key of the log is taken where the file has the rotation and a checkpoint
+under your keys that covers it. --checkpoint is one that you kept from before: the file must be of the same
 history. Where its size is not one that the file shows, give the consistency proof
 between the two sizes with --proof.
 
@@ -49,6 +50,9 @@ func runBundle(c *call) (*result, error) {
 		return nil, err
 	}
 	trust := bundle.Trust{Policy: policy}
+	if trust.Text, err = c.policyText(); err != nil {
+		return nil, err
+	}
 	if trust.Held, err = c.readHeld(); err != nil {
 		return nil, err
 	}
@@ -60,6 +64,17 @@ func runBundle(c *call) (*result, error) {
 	r.bundleClaims(found, policy)
 	r.bundleVerdict(found)
 	return r, nil
+}
+
+// policyText is the text of the call's policy; nil: none is given.
+func (c *call) policyText() ([]byte, error) {
+	switch {
+	case c.key != "":
+		return []byte(verify.FormatPolicy(c.key)), nil
+	case c.policy == "":
+		return nil, nil
+	}
+	return os.ReadFile(c.policy)
 }
 
 // readHeld reads the checkpoint that the examiner holds; nil: none.

@@ -66,18 +66,22 @@ func runReceipts(c *call) (*result, error) {
 	default:
 		r.pass(policy)
 		if len(c.cases) > 0 {
-			return r, r.reconcile(c.cases, policy, t.kept)
+			return r, r.reconcile(c, policy, t.kept)
 		}
 	}
 	return r, nil
 }
 
 // reconcile holds receipts that verified against an examination file.
-func (r *result) reconcile(names []string, policy *verify.Policy, kept []bundle.Receipted) error {
+func (r *result) reconcile(c *call, policy *verify.Policy, kept []bundle.Receipted) error {
 	slices.SortFunc(kept, func(a, b bundle.Receipted) int {
 		return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
 	})
-	found, err := checkBundles(names, bundle.Trust{Policy: policy, Receipts: kept})
+	text, err := c.policyText()
+	if err != nil {
+		return err
+	}
+	found, err := checkBundles(c.cases, bundle.Trust{Policy: policy, Text: text, Receipts: kept})
 	if err != nil {
 		return err
 	}

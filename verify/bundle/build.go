@@ -190,67 +190,6 @@ func (b *builder) small() error {
 		b.member(namePolicy, b.policy), b.member(nameCheckpoint, b.note))
 }
 
-// history writes the earlier checkpoints: for each close in the window the first
-// that covers it, at most maxHistory, the newest ones.
-func (b *builder) history() error {
-	key := verify.MakeStreamKey(daybookv1.Kind_KIND_CLOSE, "", "", 0, false)
-	var closes []uint64
-	for _, st := range b.chosen {
-		if st.key != key {
-			continue
-		}
-		for position := st.a; position < st.b; position++ {
-			index, err := b.src.IndexAt(b.ctx, key, position)
-			if err != nil {
-				return err
-			}
-			if index >= b.window.first && index < b.window.end {
-				closes = append(closes, index)
-			}
-		}
-	}
-	type archived struct {
-		size uint64
-		note []byte
-	}
-	var kept []archived
-	at := 0
-	err := b.src.Earlier(b.ctx, b.window.first, func(size uint64, note []byte) error {
-		if at == len(closes) || size <= closes[at] || size >= b.opened.Size {
-			return nil
-		}
-		if _, err := b.signers.Open(note); err != nil {
-			return nil // of another key or quorum: not of this policy
-		}
-		for at < len(closes) && closes[at] < size {
-			at++
-		}
-		kept = append(kept, archived{size, slices.Clone(note)})
-		if len(kept) > 2*maxHistory {
-			kept = slices.Clone(kept[len(kept)-maxHistory:])
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("earlier checkpoints: %w", err)
-	}
-	kept = kept[max(len(kept)-maxHistory, 0):]
-	for i, c := range kept {
-		next := b.opened.Size
-		if i+1 < len(kept) {
-			next = kept[i+1].size
-		}
-		proof, err := verify.ProveConsistency(c.size, next, b.node)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(b.member(historyName(c.size, "note"), c.note), b.member(historyName(c.size, "proof"), verify.FormatHashes(proof))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (b *builder) node(level uint, index uint64) (verify.Hash, error) {
 	return b.src.Node(b.ctx, level, index)
 }

@@ -29,7 +29,10 @@ const Meant = "no key from outside was given: whoever made this file could have 
 // Trust is what an examiner has from elsewhere than the bundle.
 type Trust struct {
 	Policy *verify.Policy // nil: none
-	Held   *Held          // nil: none
+	// Text is the policy's text. With it a checkpoint under a later key of the log is
+	// taken, too, where the file shows that one under the policy covers the rotation.
+	Text []byte
+	Held *Held // nil: none
 	// Receipts are of entries that must be in the bundle where its question asks for
 	// them.
 	Receipts []Receipted
@@ -216,7 +219,11 @@ func (r *Result) trust(p *pass, trust Trust) error {
 		if err != nil {
 			return err
 		}
-		if r.Opened, err = trust.Policy.Open(note); err != nil {
+		r.Opened, err = trust.Policy.Open(note)
+		if errors.Is(err, verify.ErrUnsigned) && trust.Text != nil && p.keys != nil {
+			err = r.follow(p, trust.Text, note, err)
+		}
+		if err != nil {
 			return fmt.Errorf("the checkpoint under the policy that you gave: %w", err)
 		}
 		r.Claims[len(r.Claims)-1] = countersigned(r.Opened.Witnesses)

@@ -31,8 +31,8 @@
 //	policy.txt          the log's own policy: what the file says of itself, never trusted
 //	checkpoint          the archived signed note; its size is N
 //	checkpoints/<size in 20 digits>.note, .proof
-//	                    earlier archived checkpoints that cover closes of the window, at most 400,
-//	                    each with the consistency proof to the next one's size, the last to N
+//	                    earlier archived checkpoints: the first that covers each close of the window and
+//	                    each key rotation, at most 400, each with the consistency proof to the next one's size, the last to N
 //	governance.bin      governing entries
 //	rows.bin            known rows of the table of streams
 //	rows.hashes         gaps of that table

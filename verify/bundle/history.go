@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,9 +32,23 @@ func openNote(z *archive, name string, policy *verify.Policy) (verify.Opened, er
 	return o, nil
 }
 
+// openEarlier opens an earlier checkpoint: under the file's own policy, or as one
+// that an earlier key of the log signed. keys may be nil.
+func openEarlier(note []byte, policy *verify.Policy, keys *verify.KeyChain) (verify.Opened, error) {
+	o, err := policy.Open(note)
+	if err == nil || keys == nil || !errors.Is(err, verify.ErrUnsigned) {
+		return o, err
+	}
+	c, err := keys.OpenCheckpoint(note)
+	if errors.Is(err, verify.ErrKeyCompromised) {
+		err = nil // the checkpoint after it shows that it is of the same log
+	}
+	return verify.Opened{Checkpoint: c}, err
+}
+
 // readHistory opens the earlier checkpoints and checks that each begins the next,
 // the last of them the file's own.
-func readHistory(z *archive, policy *verify.Policy, last verify.Opened) ([]report.Checkpoint, error) {
+func readHistory(z *archive, policy *verify.Policy, keys *verify.KeyChain, last verify.Opened) ([]report.Checkpoint, error) {
 	var out []report.Checkpoint
 	for _, f := range z.manifest.Files {
 		l, size := lineOf(f.Name)
@@ -43,9 +58,13 @@ func readHistory(z *archive, policy *verify.Policy, last verify.Opened) ([]repor
 			}
 			continue
 		}
-		o, err := openNote(z, f.Name, policy)
+		note, err := z.read(f.Name, maxNote)
 		if err != nil {
 			return nil, err
+		}
+		o, err := openEarlier(note, policy, keys)
+		if err != nil {
+			return nil, faulty(f.Name, "under the file's own policy: %w", err)
 		}
 		if o.Size != size || o.Origin != last.Origin || size >= last.Size || size == 0 {
 			return nil, faulty(f.Name, "it is one of size %d of log %q", o.Size, o.Origin)

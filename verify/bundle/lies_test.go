@@ -37,6 +37,7 @@ func rekeyed(w *world) *world {
 		return &signer{s.name, s.typ, forged.key}
 	}
 	c.origin = other(w.origin)
+	c.signing = []*signer{c.origin}
 	for _, s := range w.wits {
 		c.wits = append(c.wits, other(s))
 	}

@@ -112,7 +112,7 @@ func (l line) in(q *question.Question) bool {
 	switch {
 	case l == lineTiles:
 		return q.Tiles()
-	case l > lineHistory && l <= lineNumbers || l == lineMaps:
+	case l >= lineHistory && l <= lineNumbers || l == lineMaps:
 		return !q.Tiles() || q.Log && l == lineMaps
 	}
 	return true

@@ -28,6 +28,7 @@ type pass struct {
 	question *question.Question
 	answer   *answer
 	policy   *verify.Policy
+	keys     *verify.KeyChain // that the log has had; nil: not known
 	head     *report.Head
 	window   window
 	judge    *domains.Judge
@@ -66,6 +67,9 @@ func examine(ctx context.Context, z *archive, sink report.Sink, numbers numberin
 	}
 	versions, err := p.governance()
 	if err != nil {
+		return p, err
+	}
+	if p.summary.Checkpoints, err = readHistory(p.z, p.policy, p.keys, p.head.Checkpoint); err != nil {
 		return p, err
 	}
 	if err := p.table(versions); err != nil {
@@ -109,13 +113,9 @@ func (p *pass) begin() error {
 			return faulty(f.Name, "it has no place in an answer to this question")
 		}
 	}
-	history, err := readHistory(p.z, p.policy, opened)
-	if err != nil {
-		return err
-	}
 	p.head = &report.Head{Origin: a.Origin, Question: p.question, Part: a.Part, Parts: a.Parts, First: a.First, End: a.End,
 		Checkpoint: opened, Policy: text}
-	p.summary = &report.Summary{Head: p.head, Checkpoints: history}
+	p.summary = &report.Summary{Head: p.head}
 	p.window = window{first: a.First, end: a.End}
 	p.window.lo, p.window.hi = p.question.Logged()
 	if a.RunsFirst != nil {
@@ -157,7 +157,7 @@ func (p *pass) governance() ([]*domains.Version, error) {
 			if err := p.closing(&e, in); err != nil {
 				return nil, faultAt(in.name, e.Place.Index, err)
 			}
-			return versions, nil
+			return versions, p.mayHaveSigned(judge.Keys())
 		}
 		if !isGoverned(e.Place.Kind) {
 			return nil, faultAt(in.name, e.Place.Index, fmt.Errorf("an entry of kind %s stands elsewhere", domains.Word(e.Place.Kind)))
@@ -175,6 +175,25 @@ func (p *pass) governance() ([]*domains.Version, error) {
 			}
 		}
 	}
+}
+
+// mayHaveSigned checks the checkpoint under the keys that the log has had.
+func (p *pass) mayHaveSigned(keys *verify.KeyChain) error {
+	if p.keys = keys; keys == nil {
+		return nil
+	}
+	note, err := p.z.read(nameCheckpoint, maxNote)
+	if err != nil {
+		return err
+	}
+	_, err = keys.OpenCheckpoint(note)
+	if errors.Is(err, verify.ErrUnsigned) {
+		return nil // by a key that came after the cut: the policy knows it
+	}
+	if err != nil {
+		return faulty(nameCheckpoint, "under the keys that the log's entries name: %w", err)
+	}
+	return nil
 }
 
 // closing takes the entry of the close whose tables are used.

@@ -30,6 +30,8 @@ type Plan struct {
 	closeIndex uint64
 	closeEntry []byte
 	governed   []uint64 // indexes below the cut of entries of the governed kinds, ascending
+	rotations  []uint64 // those of them that are key rotations
+	keys       *verify.KeyChain
 	versions   []*domains.Version
 	lo, hi     uint64   // the window in indexes
 	ends       []uint64 // of the parts' index windows
@@ -139,15 +141,12 @@ func (p *Plan) govern(ctx context.Context) error {
 			return err
 		}
 		if !ok {
+			p.keys = judge.Keys()
 			return nil
 		}
-		raw, err := p.src.Entry(ctx, index)
+		e, err := p.entry(ctx, index)
 		if err != nil {
 			return err
-		}
-		e, err := verify.ParseEntry(raw)
-		if err != nil {
-			return fmt.Errorf("entry %d: %w", index, err)
 		}
 		if err := judge.Apply(index, e.Head.LogTimeNS, e.Place.Kind, e.Body); err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
@@ -156,6 +155,9 @@ func (p *Plan) govern(ctx context.Context) error {
 			p.versions = append(p.versions, v)
 		}
 		p.governed = append(p.governed, index)
+		if e.Place.Kind == daybookv1.Kind_KIND_KEY_ROTATION {
+			p.rotations = append(p.rotations, index)
+		}
 	}
 }
 

@@ -320,6 +320,9 @@ func (p *pass) finishTiles() error {
 		return faulty(nameAnswer, "its close is not the newest below size %d", p.answer.Size)
 	}
 	if p.question.Log {
+		if err := p.mayHaveSigned(p.judge.Keys()); err != nil {
+			return err
+		}
 		if err := p.writeMaps(p.summary.Maps); err != nil {
 			return err
 		}

@@ -1,11 +1,17 @@
 package bundle_test
 
 import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
+	"github.com/daybook-ledger/daybook/verify/bundle/report"
 )
 
 // TestTrust tells who vouches for a bundle.
@@ -106,5 +112,71 @@ func TestNoClose(t *testing.T) {
 	}
 	if _, err := bundle.Prepare(t.Context(), w.source(), mustRead(t, "range: {first: 0, end: 3}\n"), 0); err == nil {
 		t.Error("a range beyond the log")
+	}
+}
+
+// TestRotation: who trusts the first key follows it to a later one, where a
+// checkpoint under the first key covers the rotation.
+func TestRotation(t *testing.T) {
+	w := newWorld(t, start, "witness.example/a")
+	w.propose(firstMap, "spiffe://people.example/alice", "spiffe://people.example/cco")
+	r := w.run("spiffe://web/gateway", "1", daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+	first := w.trust()
+	first.Text = w.policy()
+	for i := range 6 {
+		w.now += int64(time.Hour)
+		w.append(r, daybookv1.Kind_KIND_ACCESS, w.event("web", "prod-db"))
+		w.heartbeat(r)
+		switch i {
+		case 1:
+			w.rotate("second")
+			w.archive()
+		case 2:
+			w.closeAt(w.now + 1)
+			w.retire()
+		case 3:
+			w.rotate("third")
+			w.archive()
+			w.retire()
+		}
+	}
+	w.closeAt(w.now + 1)
+	w.archive()
+	for _, text := range []string{"from: web\n", "log: true\n"} {
+		b := build(t, w.source(), text)
+		if r := check(t, w.trust(), b); r.Verdict != bundle.Verified {
+			t.Fatalf("%s under the present key: %s: %s", text, r.Verdict, r.Reason)
+		}
+	}
+	b := build(t, w.source(), "from: web\n")
+	r2 := check(t, first, b)
+	if r2.Verdict != bundle.Verified || !strings.Contains(r2.Claims[0].Detail, "its key is a later one") || r2.Claims[4].State != report.Proved {
+		t.Errorf("under the first key: %s: %s %+v", r2.Verdict, r2.Reason, r2.Claims)
+	}
+	alone := first
+	if alone.Text = nil; check(t, alone, b).Verdict != bundle.Failed {
+		t.Error("the first key is followed without a text")
+	}
+	// Without the checkpoint that the first and the second key signed there is no way.
+	members := unzip(t, b)
+	size := w.notes[0].size
+	delete(members, fmt.Sprintf("checkpoints/%020d.note", size))
+	delete(members, fmt.Sprintf("checkpoints/%020d.proof", size))
+	cut, err := bundle.Pack(worldOrigin, members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := check(t, first, cut); r.Verdict != bundle.Failed {
+		t.Errorf("without the bridge: %s", r.Verdict)
+	}
+	stranger := newSigner(worldOrigin, 1)
+	sum := sha256.Sum256([]byte("stranger"))
+	stranger.key = ed25519.NewKeyFromSeed(sum[:])
+	other := bundle.Trust{Text: []byte(verify.FormatPolicy(stranger.vkey(t)))}
+	if other.Policy, err = verify.ParsePolicy(other.Text); err != nil {
+		t.Fatal(err)
+	}
+	if r := check(t, other, b); r.Verdict != bundle.Failed {
+		t.Errorf("under a stranger's key: %s", r.Verdict)
 	}
 }

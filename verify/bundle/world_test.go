@@ -28,7 +28,8 @@ import (
 // calls give the same bytes.
 type world struct {
 	t       testing.TB
-	origin  *signer
+	origin  *signer   // the first key
+	signing []*signer // those that sign, the present one first
 	wits    []*signer
 	now     int64
 	entries [][]byte
@@ -115,7 +116,7 @@ const worldOrigin = "demo.invalid/log-0badcafe"
 
 // newWorld opens a log at a time, with a rule that witnesses cosign.
 func newWorld(t testing.TB, start time.Time, witnesses ...string) *world {
-	w := &world{t: t, origin: newSigner(worldOrigin, 1), now: start.UnixNano(), streams: map[verify.StreamKey][]uint64{}, runs: map[string]*worldRun{}, detect: detect.New()}
+	w := &world{t: t, origin: newSigner(worldOrigin, 1), signing: []*signer{newSigner(worldOrigin, 1)}, now: start.UnixNano(), streams: map[verify.StreamKey][]uint64{}, runs: map[string]*worldRun{}, detect: detect.New()}
 	for _, name := range witnesses {
 		w.wits = append(w.wits, newSigner(name, 4))
 	}
@@ -129,9 +130,12 @@ func newWorld(t testing.TB, start time.Time, witnesses ...string) *world {
 // policy is the log's own policy: all witnesses must have cosigned.
 func (w *world) policy() []byte {
 	if len(w.wits) == 0 {
-		return []byte(verify.FormatPolicy(w.origin.vkey(w.t)))
+		return []byte(verify.FormatPolicy(w.signing[0].vkey(w.t)))
 	}
-	text, names := "log "+w.origin.vkey(w.t)+"\n", ""
+	text, names := "", ""
+	for _, s := range w.signing {
+		text += "log " + s.vkey(w.t) + "\n"
+	}
 	for i, s := range w.wits {
 		text += fmt.Sprintf("witness w%d %s\n", i, s.vkey(w.t))
 		names += fmt.Sprintf(" w%d", i)
@@ -258,6 +262,28 @@ func (w *world) approve(actor, from, to, approver string) uint64 {
 
 func (w *world) revoke(approval uint64, from, to, revoker string) {
 	w.append(w.own, daybookv1.Kind_KIND_REVOCATION, &daybookv1.Revocation{Approval: approval + 1, From: from, To: to, Reason: "no longer needed", Revoker: revoker})
+}
+
+// rotate lets another key sign beside the present one.
+func (w *world) rotate(seed string) {
+	old, next := w.signing[0], newSigner(worldOrigin, 1)
+	sum := sha256.Sum256([]byte(seed))
+	next.key = ed25519.NewKeyFromSeed(sum[:])
+	fingerprint := sha256.Sum256([]byte(next.vkey(w.t)))
+	approval := w.append(w.own, daybookv1.Kind_KIND_APPROVAL, &daybookv1.Approval{Id: "key", Subject: daybookv1.ApprovalSubject_APPROVAL_SUBJECT_KEY_ROTATION,
+		Sha256: fingerprint[:], Approver: "spiffe://people.example/cco", Authentication: "certificate"})
+	text := verify.RotationText(old.vkey(w.t), next.vkey(w.t))
+	w.append(w.own, daybookv1.Kind_KIND_KEY_ROTATION, &daybookv1.KeyRotation{Step: daybookv1.KeyStep_KEY_STEP_ROTATED, OldVkey: old.vkey(w.t), NewVkey: next.vkey(w.t),
+		Note: []byte(text + "\n" + next.line(w.t, text, 0)), Approvals: []uint64{approval + 1}, Requester: "spiffe://people.example/alice"})
+	w.signing = []*signer{next, old}
+}
+
+// retire ends the older of two keys.
+func (w *world) retire() {
+	rotation := w.judge.Keys().Current().Since
+	w.append(w.own, daybookv1.Kind_KIND_KEY_ROTATION, &daybookv1.KeyRotation{Step: daybookv1.KeyStep_KEY_STEP_RETIRED, OldVkey: w.signing[1].vkey(w.t),
+		NewVkey: w.signing[0].vkey(w.t), Requester: "spiffe://people.example/alice", Rotation: rotation + 1})
+	w.signing = w.signing[:1]
 }
 
 // append appends one entry of a run and returns its index.
@@ -489,7 +515,10 @@ func (w *world) table(cut uint64) []verify.Row {
 func (w *world) archive() {
 	size := uint64(len(w.entries))
 	text := verify.FormatCheckpoint(verify.Checkpoint{Origin: worldOrigin, Size: size, Root: w.tree.root(size)})
-	note := text + "\n" + w.origin.line(w.t, text, 0)
+	note := text + "\n"
+	for _, s := range w.signing {
+		note += s.line(w.t, text, 0)
+	}
 	for _, s := range w.wits {
 		note += s.line(w.t, text, uint64(w.now/1e9)+1)
 	}
