@@ -186,6 +186,9 @@ func (r *result) questionClaim(found *bundle.Result) {
 	if q.Period != nil {
 		text += fmt.Sprintf(", period %s in %s by %s time", plain(q.Period.Text), plain(q.Period.Zone), map[string]string{"logged": "log", "occurred": "event"}[q.Period.By])
 	}
+	if n := len(found.Parts); n < s.Head.Parts {
+		text += fmt.Sprintf(", part %d of %d alone", s.Head.Part, s.Head.Parts)
+	}
 	r.claim("question", fields, "%s: %d answers", text, answers)
 	for i, d := range digests {
 		r.claim("manifest", map[string]any{"sha256": d}, "manifest of part %d: SHA-256 %s", found.Parts[i].Head.Part, d)
@@ -198,8 +201,6 @@ func (r *result) limitsClaim(s *report.Summary) {
 	if h.Close == nil || h.Question.Tiles() {
 		return
 	}
-	if after := h.Checkpoint.Size - h.Cut; after > 0 {
-		r.claim("until", map[string]any{"cut": h.Cut, "size": h.Checkpoint.Size, "time": utc(h.Close.PeriodEndNs)},
-			"the answer reaches to %s: the newest close; the %d entries after it are not in it", utc(h.Close.PeriodEndNs), after)
-	}
+	r.claim("until", map[string]any{"cut": h.Cut, "size": h.Checkpoint.Size, "time": utc(h.Close.PeriodEndNs)},
+		"the answer reaches to %s, the end of the newest close: %d entries after it are not in it", utc(h.Close.PeriodEndNs), h.Checkpoint.Size-h.Cut)
 }
