@@ -1,6 +1,7 @@
 package bundle_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
@@ -178,5 +179,22 @@ func TestRotation(t *testing.T) {
 	}
 	if r := check(t, other, b); r.Verdict != bundle.Failed {
 		t.Errorf("under a stranger's key: %s", r.Verdict)
+	}
+}
+
+// TestNewer: a file of a later format is no failure.
+func TestNewer(t *testing.T) {
+	w := sampleWorld(t)
+	b := build(t, w.source(), "period: 2027\n")
+	for member, format := range map[string]string{"question.json": "daybook-question/v", "answer.json": "daybook-answer/v"} {
+		members := unzip(t, b)
+		members[member] = bytes.Replace(members[member], []byte(format+"1"), []byte(format+"2"), 1)
+		later, err := bundle.Pack(worldOrigin, members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := check(t, w.trust(), later); r.Verdict != bundle.Newer || r.Fault == nil || r.Fault.Member != member {
+			t.Errorf("%s of a later format: %s: %s", member, r.Verdict, r.Reason)
+		}
 	}
 }
