@@ -151,6 +151,7 @@ func TestSample(t *testing.T) {
 		"from: web\nto: prod-db\n", "period: 2026-05-18\n", "from: desk\nperiod: 2026-05-18\n", "from: {tier: test}\n", "to: {tier: test}\n",
 		"period: 2026-05-17\nby: occurred\n", "from: {owner: Trading}\nto: {function: database}\nperiod: 2026\n", "from: nobody\n", "period: 2027\n", "period: 2025\n",
 		"streams: ['access,web,prod-db,source', 'gap,web,', 'access,zzz,zzz']\n", "streams: ['alert,,']\nperiod: 2026-05-18\n",
+		"streams: ['gap,web,', 'run-opened,desk,', 'close,,', 'approval,desk,prod-db', 'run-heartbeat,web,']\n", "streams: ['run-ended,desk,', 'access,desk,prod-db,source']\nperiod: 2026-05-17\n",
 	} {
 		b := build(t, w.source(), text)
 		if again := build(t, w.source(), text); !bytes.Equal(b, again) {

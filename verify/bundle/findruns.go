@@ -40,11 +40,14 @@ func (b *builder) findRuns() error {
 	w.runsFirst, w.runsEnd = w.first, w.end
 	b.answer.RunsFirst, b.answer.RunsEnd = &w.runsFirst, &w.runsEnd
 	runs, err := b.answered()
-	if err != nil || b.namesRuns() {
+	if err != nil {
 		return err
 	}
 	if len(b.answer.Domains) == 0 {
 		w.runsFirst, w.runsEnd = 0, 0
+		return nil
+	}
+	if b.namesRuns() {
 		return nil
 	}
 	for _, domain := range b.answer.Domains {

@@ -241,7 +241,10 @@ func randomQuestion(rnd *rand.Rand) string {
 	}
 	text := ""
 	if rnd.IntN(6) == 0 {
-		text = "streams: ['access,web,prod-db,source', 'access,desk,prod-db', 'alert,,', 'access,absent,web']\n"
+		all := []string{"'access,web,prod-db,source'", "'access,desk,prod-db'", "'alert,,'", "'access,absent,web'", "'gap,web,'", "'run-heartbeat,desk,'", "'run-opened,web,'",
+			"'close,,'", "'approval,desk,prod-db'", "'access,web,desk,target,late'"}
+		rnd.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		text = "streams: [" + strings.Join(all[:1+rnd.IntN(5)], ", ") + "]\n"
 	} else {
 		text = "from: " + side() + "\nto: " + side() + "\n"
 	}

@@ -30,6 +30,9 @@ func readRows(z *archive, table *daybookv1.CloseTable) ([]knownRow, error) {
 		if err == nil && r.index >= table.Rows {
 			err = fmt.Errorf("the table has %d rows", table.Rows)
 		}
+		if err == nil && r.Count > table.Sum {
+			err = fmt.Errorf("its stream has %d entries, the table %d", r.Count, table.Sum)
+		}
 		if err != nil {
 			return nil, faulty(nameRows, "row %d of those that are known: %w", len(rows), err)
 		}
