@@ -177,7 +177,7 @@ func (v verb) usage() string {
 
 func overview() string {
 	var b strings.Builder
-	b.WriteString("daybook-verify checks a daybook log, its receipts and checkpoints, from files alone.\n\nVerbs:\n")
+	b.WriteString("daybook-verify checks a daybook log, its receipts, checkpoints and examination\nfiles, from files alone.\n\nVerbs:\n")
 	for _, v := range verbs() {
 		fmt.Fprintf(&b, "  %-12s %s\n", v.name, v.does)
 	}
