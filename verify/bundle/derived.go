@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -66,10 +67,12 @@ func (c *compared) Write(b []byte) (int, error) {
 	}
 	got := c.buf[:len(b)]
 	n, err := io.ReadFull(c.in, got)
-	for i := range got[:n] {
-		if got[i] != b[i] {
-			return 0, faulty(c.in.name, "byte %d is not what follows from the entries: %s", c.at+int64(i), around(got[:n], b, i))
+	if !bytes.Equal(got[:n], b[:n]) {
+		i := 0
+		for got[i] == b[i] {
+			i++
 		}
+		return 0, faulty(c.in.name, "byte %d is not what follows from the entries: %s", c.at+int64(i), around(got[:n], b, i))
 	}
 	if err != nil {
 		return 0, faulty(c.in.name, "after byte %d: %w", c.at+int64(n), cutShort(err))
