@@ -193,6 +193,10 @@ func randomRows(r *rand.Rand, f *forge) {
 	f.writeRows(rows)
 }
 
+func randomCase(of *base, file []byte, n int) forgery {
+	return forgery{name: fmt.Sprintf("random/%d/%d", *seed, n), base: of.name, file: file, policy: of.w.policy(), exit: failedOrNewer}
+}
+
 // harmless tells whether a file that passed is the honest answer to the question in
 // it. A forger may ask another question, leave out earlier checkpoints and say
 // another policy of the file's own: none of that is in a claim under a policy from
@@ -238,7 +242,7 @@ func TestRandomForgeries(t *testing.T) {
 				if bytes.Equal(file, of.file) {
 					continue
 				}
-				c := forgery{name: fmt.Sprintf("random/%d/%d", *seed, n), base: of.name, file: file, policy: of.w.policy()}
+				c := randomCase(of, file, n)
 				if r := c.check(t); r.Verdict == bundle.Failed || r.Verdict == bundle.Newer {
 					continue
 				}

@@ -208,11 +208,3 @@ func otherCloses(t testing.TB, main *base) []forgery {
 	f.order = nil
 	return []forgery{{name: "another close's table", base: main.name, file: f.pack(), policy: w.policy(), exit: 1, names: []string{"rows.bin", "rows.hashes"}}}
 }
-
-// TestLies checks bundles of ledgers that lied, and whole bundles that are forged.
-func TestLies(t *testing.T) {
-	w := sampleWorld(t)
-	for _, c := range moreForgeries(t, newBase(t, "main", w, nil, mainQuestion)) {
-		t.Run(c.name, c.judgeIn)
-	}
-}
