@@ -478,7 +478,7 @@ func derivedAttacks() []attack {
 	}
 	for _, name := range []string{"data/accesses-002.csv", "data/accesses-002.jsonl", "maps/00000000000000000007.yaml", "entries/000002.bin", "entries/000003.bin", "checkpoints/00000000000000000040.note", "log/checkpoint",
 		"extra.txt", "../report.html", "REPORT.HTML", "data/"} {
-		list = append(list, attack{"a member more: " + name, func(f *forge) { f.derive(); f.stale = true; f.files[name] = []byte("more\n") }, []string{name}})
+		list = append(list, attack{"a member more: " + name, func(f *forge) { f.derive(); f.stale = true; f.files[name] = []byte("more\n") }, []string{name, "entries/000002.bin"}})
 	}
 	return list
 }
@@ -498,7 +498,7 @@ func zipAttacks() []attack {
 			f.stale = true
 			f.files["numbers.bin"] = nil
 			f.order = []string{"question.json", "numbers.bin"}
-		}, []string{"manifest.json"}},
+		}, []string{"manifest.json", "numbers.bin", "answer.json"}},
 		file("tail of the file cut", func(b []byte) []byte { return b[:len(b)-1] }),
 		file("half of the file", func(b []byte) []byte { return b[:len(b)/2] }),
 		file("empty file", func([]byte) []byte { return []byte{} }),
