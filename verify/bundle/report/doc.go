@@ -108,6 +108,7 @@
 //     targets (no list: any), unless the version before has the same flow. accesses:
 //     those judged by it, under this version and the ones after it that have the same.
 //   - keys: for each line of the policy whose first word is log or witness and whose
-//     key is one, in order; words lie between spaces and tabs. demo: the origin begins with demo.invalid/.
+//     key is one, in order; words lie between spaces and tabs. The name of a
+//     witness is the policy's, and in brackets its key's where that differs. demo: the origin begins with demo.invalid/.
 //   - detail of a claim: without one full stop at its end.
 package report

@@ -114,6 +114,9 @@ func keysOf(policy []byte) (keys []scope) {
 			name, _, _ = strings.Cut(vkey, "+")
 		case len(words) >= 3 && words[0] == "witness":
 			role, name, vkey = "witness", words[1], words[2]
+			if key, _, _ := strings.Cut(vkey, "+"); key != name {
+				name += " (" + key + ")"
+			}
 		default:
 			continue
 		}

@@ -105,8 +105,9 @@ function modelKeys(policy) {
   const text = typeof policy === "string" ? policy : new TextDecoder("utf-8", { ignoreBOM: true }).decode(policy ?? new Uint8Array(0));
   return policyKeys(text).filter((k) => isVKey(k.VKey)).map(({ Role, Name, VKey }) => {
     const sum = sha256(utf8(VKey)), words = fingerprintWords(sum);
+    const key = VKey.slice(0, VKey.indexOf("+"));
     return {
-      role: Role, name: showText(Name), sha256: hex(sum),
+      role: Role, name: showText(key === Name ? Name : Name + " (" + key + ")"), sha256: hex(sum),
       words: words.join(" "), words_1: words.slice(0, 6).join(" "), words_2: words.slice(6).join(" "),
     };
   });
