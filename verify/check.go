@@ -197,7 +197,12 @@ func CheckConsistency(first, second uint64, firstRoot, secondRoot Hash, hashes [
 	for i := range hashes {
 		raw[i] = hashes[i][:]
 	}
-	if err := proof.VerifyConsistency(rfc6962.DefaultHasher, first, second, raw, firstRoot[:], secondRoot[:]); err != nil {
+	err := proof.VerifyConsistency(rfc6962.DefaultHasher, first, second, raw, firstRoot[:], secondRoot[:])
+	var mismatch proof.RootMismatchError
+	switch {
+	case errors.As(err, &mismatch): // its text is of many lines
+		return fmt.Errorf("size %d to size %d: other root: %w", first, second, ErrProof)
+	case err != nil:
 		return fmt.Errorf("size %d to size %d: %w: %w", first, second, ErrProof, err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -389,6 +390,21 @@ func BenchmarkCheckRange(b *testing.B) {
 	for b.Loop() {
 		if err := verify.CheckRange(lo, size, leaves, p, verify.Hash{}); err == nil {
 			b.Fatal("made-up nodes are taken")
+		}
+	}
+}
+
+// TestConsistencyErrorIsOneLine holds what people read to one line.
+func TestConsistencyErrorIsOneLine(t *testing.T) {
+	all := newTree(8)
+	p, err := verify.ProveConsistency(5, 8, all.memo())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, roots := range [][2]verify.Hash{{all[:5].root(), {1}}, {{1}, all.root()}} {
+		err := verify.CheckConsistency(5, 8, roots[0], roots[1], p)
+		if !errors.Is(err, verify.ErrProof) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v", err)
 		}
 	}
 }
