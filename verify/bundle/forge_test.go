@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -174,7 +175,7 @@ func (f *forge) refold(entries []forgedEntry) {
 }
 
 func (f *forge) node(level uint, index uint64) (verify.Hash, error) {
-	return f.src.Node(nil, level, index)
+	return f.src.Node(context.Background(), level, index)
 }
 
 // cut is the cut of the close.
@@ -229,7 +230,9 @@ func (f *forge) rowHashes(dst []byte, from, to uint64) []byte {
 	if to > uint64(len(f.src.rows)) {
 		return dst
 	}
-	out, err := bundle.GapHashes(dst, from, to, func(level uint, index uint64) (verify.Hash, error) { return f.src.RowNode(nil, level, index) })
+	out, err := bundle.GapHashes(dst, from, to, func(level uint, index uint64) (verify.Hash, error) {
+		return f.src.RowNode(context.Background(), level, index)
+	})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -241,7 +244,9 @@ func (f *forge) writeStreams(windows []bundle.StreamWindow) {
 	var out []byte
 	for _, w := range windows {
 		out = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(out, w.A), w.B)
-		nodes := func(level uint, index uint64) (verify.Hash, error) { return f.src.StreamNode(nil, w.Key, level, index) }
+		nodes := func(level uint, index uint64) (verify.Hash, error) {
+			return f.src.StreamNode(context.Background(), w.Key, level, index)
+		}
 		for _, gap := range [][2]uint64{{0, w.A}, {w.B, f.src.counts[w.Key]}} {
 			if more, err := bundle.GapHashes(out, gap[0], gap[1], nodes); err == nil {
 				out = more

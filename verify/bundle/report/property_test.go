@@ -205,10 +205,7 @@ func compareLine(t *testing.T, names, row []string, line []byte) {
 		t.Fatalf("%s: %v", line, err)
 	}
 	for i, name := range names {
-		field := row[i]
-		if strings.HasPrefix(field, "'") {
-			field = field[1:]
-		}
+		field := strings.TrimPrefix(row[i], "'")
 		want := ""
 		switch v := object[name].(type) {
 		case string:

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -266,8 +265,3 @@ func hexOf(m proto.Message) string {
 
 // nth returns a hash that stands for the n-th of something.
 func nth(n byte) verify.Hash { return verify.Hash(bytes.Repeat([]byte{n}, 32)) }
-
-// trim cuts the margin off a text that is indented in the source.
-func trim(text string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(text, "\n"), "\t", "")
-}
