@@ -223,7 +223,8 @@ func harmless(t testing.TB, of *base, file []byte) bool {
 }
 
 // TestRandomForgeries forges at random, by seeds. Nothing passes but what is the
-// honest answer to the question in it.
+// honest answer to the question in it. Of 100,000 by seed 20260526 none passes;
+// of those that an earlier check let pass, the kind is among the structured ones.
 func TestRandomForgeries(t *testing.T) {
 	all := bases(t)
 	var next, foreign int
