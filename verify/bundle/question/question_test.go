@@ -152,3 +152,16 @@ func TestZones(t *testing.T) {
 		}
 	}
 }
+
+// TestPeriodsFarAhead: a zone's offsets end also beyond the years of its table.
+func TestPeriodsFarAhead(t *testing.T) {
+	for _, zone := range []string{"America/New_York", "Europe/London", "Australia/Lord_Howe", "Asia/Kolkata"} {
+		q, err := question.Read([]byte("period: 2026..2100\nzone: "+zone+"\n"), time.LoadLocation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(q.Period.Offsets); zone == "Asia/Kolkata" && n != 1 || zone != "Asia/Kolkata" && n < 150 {
+			t.Errorf("%s has %d offsets", zone, n)
+		}
+	}
+}

@@ -200,6 +200,11 @@ func offsets(start, end time.Time, zone *time.Location) []Offset {
 		if next.IsZero() || next.After(last) || len(out) == MaxOffsets {
 			return out
 		}
+		if !next.After(at) {
+			// On the last day of leap years after a zone's table ends, the bounds do not
+			// move on.
+			next = at.Add(24 * time.Hour)
+		}
 		at, from = next, next
 	}
 }
