@@ -3,7 +3,9 @@ package cmd_test
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -154,8 +156,17 @@ func TestTheFirmsDayIsExported(t *testing.T) {
 			if err := os.WriteFile(question, []byte(q.question), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var said struct{ Verdict string }
+			var said struct {
+				Verdict string
+				Size    uint64
+			}
 			mustJSON(t, &said, "daybook", "export", "--question", question, "-o", file, "--json")
+			if a := run(t, "daybook-verify", "bundle", "--policy", policy, file); !strings.HasPrefix(a.stdout, said.Verdict+"\n") {
+				t.Errorf("daybook-verify: exit %d\n%s%s", a.code, a.stdout, a.stderr)
+			}
+			if i%4 == 0 {
+				sameAgain(t, question, said.Size, file)
+			}
 			answers := answersIn(t, file)
 			n := 0
 			for i := range all {
@@ -180,5 +191,20 @@ func TestTheFirmsDayIsExported(t *testing.T) {
 		if sections[want] == 0 {
 			t.Errorf("no answer is in section %s", want)
 		}
+	}
+}
+
+// sameAgain: the same question at the same checkpoint gives the same bytes.
+func sameAgain(t *testing.T, question string, size uint64, file string) {
+	t.Helper()
+	again := file + ".again"
+	must(t, "daybook", "export", "--question", question, "-o", again, "--at", fmt.Sprint(size))
+	a, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(again)
+	if err != nil || !bytes.Equal(a, b) {
+		t.Errorf("the same question at size %d gave other bytes, %v", size, err)
 	}
 }
