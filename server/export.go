@@ -14,6 +14,7 @@ import (
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/spool"
+	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
 )
 
@@ -35,18 +36,24 @@ const (
 // its manifest becomes an entry of the log, and only then is it sent.
 type exporter struct {
 	apiv1.UnimplementedExportServiceServer
-	log      *ledger.Ledger
-	spool    *spool.Spool // nil: no files are made here
-	journal  *journal
-	listener string // that it is called on
-	stopping <-chan struct{}
-	stall    time.Duration
-	running  *sync.WaitGroup // exports that outlive their calls by a moment
+	log       *ledger.Ledger
+	witnessed *witness.Policy // nil: the log has no witnesses
+	spool     *spool.Spool    // nil: no files are made here
+	journal   *journal
+	listener  string // that it is called on
+	stopping  <-chan struct{}
+	patience  time.Duration // for witnesses
+	stall     time.Duration
+	running   *sync.WaitGroup // exports that outlive their calls by a moment
 }
 
 // exporter returns the service for one listener.
 func (s *Server) exporter(listener string) *exporter {
-	return &exporter{log: s.o.Log, spool: s.spool, journal: s.journal, listener: listener, stopping: s.stopping, stall: s.o.ExportStall, running: &s.exports}
+	e := &exporter{log: s.o.Log, spool: s.spool, journal: s.journal, listener: listener, stopping: s.stopping, patience: s.o.ExportWitnessWait, stall: s.o.ExportStall, running: &s.exports}
+	if s.o.Witnesses != nil {
+		e.witnessed = s.o.Witnesses.Policy()
+	}
+	return e
 }
 
 // openSpool empties the folder of examination files. A crash may have left some

@@ -5,14 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"math"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/daybook-ledger/daybook/ledger"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/spool"
-	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
 )
@@ -20,25 +18,25 @@ import (
 // checkpointFor returns the size of the archived checkpoint that a question is
 // answered at. Where the question reaches past the newest close it makes one: what
 // lies behind a close cannot be shown to be complete.
-func (s *exporter) checkpointFor(ctx context.Context, r *apiv1.ExportRequest, q *question.Question) (uint64, error) {
+func (s *exporter) checkpointFor(ctx context.Context, r *apiv1.ExportRequest, q *question.Question, out *exportSender) (uint64, error) {
 	if r.GetTreeSize() != 0 {
 		if _, err := s.log.ArchivedAt(r.GetTreeSize()); err != nil {
 			return 0, err
 		}
 		return r.GetTreeSize(), nil
 	}
-	if !q.Tiles() && !r.GetNoClose() {
-		if _, until := q.Logged(); until > s.log.Status().CloseEndNS {
-			if _, err := s.log.CloseNow(ctx); err != nil {
-				return 0, closeFirst(err)
-			}
+	st := s.log.Status()
+	covers := st.CloseIndex
+	switch _, until := q.Logged(); {
+	case q.Tiles() && !r.GetNoClose():
+		covers = st.Head.Size - 1
+	case !r.GetNoClose() && until > st.CloseEndNS:
+		var err error
+		if covers, err = s.log.CloseNow(ctx); err != nil {
+			return 0, closeFirst(err)
 		}
 	}
-	archived, err := s.log.Archive(ctx)
-	if shut := (*ledger.ShutError)(nil); errors.As(err, &shut) {
-		return s.newestArchived(err)
-	}
-	return archived.Size, err
+	return s.archived(ctx, covers, out)
 }
 
 // closeFirst says how to go on where no close can be made.
@@ -54,26 +52,18 @@ func closeFirst(err error) error {
 	return err
 }
 
-// newestArchived is for a shut log, which signs nothing new.
-func (s *exporter) newestArchived(shut error) (size uint64, err error) {
-	err = s.log.Checkpoints(0, min(s.log.Head().Size, math.MaxUint64-1)+1, func(a ledger.Archived) error {
-		size = a.Size
-		return nil
-	})
-	if err == nil && size == 0 {
-		err = shut
-	}
-	return size, err
-}
-
 // export makes the parts of a file one after the other, records each, and sends
 // it.
 func (s *exporter) export(ctx context.Context, r *apiv1.ExportRequest, q *question.Question, job *spool.Job, out *exportSender) error {
-	size, err := s.checkpointFor(ctx, r, q)
+	size, err := s.checkpointFor(ctx, r, q, out)
 	if err != nil {
 		return err
 	}
-	src, err := s.log.Source(ctx, size, []byte(verify.FormatPolicy(s.log.VKey())))
+	note, err := s.log.ArchivedAt(size)
+	if err != nil {
+		return err
+	}
+	src, err := s.log.Source(ctx, size, s.policyOf(note))
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,11 @@ import (
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server"
 	"github.com/daybook-ledger/daybook/server/config"
+	"github.com/daybook-ledger/daybook/server/witness"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
+	"github.com/daybook-ledger/daybook/verify/bundle/report"
+	"github.com/daybook-ledger/daybook/verify/cosigntest"
 )
 
 // An exported file, whole.
@@ -434,4 +437,41 @@ func TestPartsAreCheckedAloneAndTogether(t *testing.T) {
 			t.Errorf("part %d came as another", p.head.GetNumber())
 		}
 	}
+}
+
+// TestAnExportLeadsToAWitnessedCheckpoint, where the witnesses answer in time.
+func TestAnExportLeadsToAWitnessedCheckpoint(t *testing.T) {
+	w, c := witnessedWorld(t, true)
+	w.fillWith(t, 20)
+	policy, err := verify.ParsePolicy([]byte("log " + w.vkey + "\nwitness one " + c.key.VKey() + "\nquorum one\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := func(r *apiv1.ExportRequest) report.State {
+		t.Helper()
+		p := w.mustExport(t, r)
+		result, err := bundle.Check(t.Context(), []bundle.File{{R: bytes.NewReader(p.file), Size: int64(len(p.file))}}, bundle.Trust{Policy: policy})
+		if err != nil || len(result.Claims) != 5 {
+			t.Fatalf("%+v, %v", result, err)
+		}
+		return result.Claims[4].State
+	}
+	for _, question := range []string{"from: web", "log: true"} {
+		if got := claim(&apiv1.ExportRequest{Question: question}); got != report.Proved {
+			t.Errorf("%s: countersigned is %s", question, got)
+		}
+	}
+}
+
+func TestAnExportDoesNotWaitForWitnessesForEver(t *testing.T) {
+	c := cosigntest.Witness{Name: "witness.test/one", Type: cosigntest.Ed25519}
+	w := newWorldOn(t, world{options: func(o *server.Options) { o.ExportWitnessWait = time.Millisecond }, witnesses: func(vkey string) *witness.Policy {
+		p, err := witness.ReadPolicy([]byte("witness one "+c.VKey()+" http://127.0.0.1:1\nquorum one\n"), vkey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}})
+	w.fillWith(t, 5)
+	w.mustExport(t, &apiv1.ExportRequest{Question: "{}"})
 }

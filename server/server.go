@@ -60,6 +60,8 @@ type Options struct {
 	// ExportStall is how long a client may leave a message of an export untaken;
 	// zero: 2 minutes.
 	ExportStall time.Duration
+	// ExportWitnessWait is how long an export waits for witnesses; zero: 15 seconds.
+	ExportWitnessWait time.Duration
 	// Record appends what people did and returns once it is durable; nil: nothing is
 	// recorded.
 	Record func(context.Context, *daybookv1.Activity) (uint64, error)
@@ -93,6 +95,9 @@ func (o *Options) validate() error {
 	}
 	if o.ExportStall == 0 {
 		o.ExportStall = exportStall
+	}
+	if o.ExportWitnessWait == 0 {
+		o.ExportWitnessWait = exportWitnessWait
 	}
 	if o.MapInForce == nil && o.Log != nil {
 		o.MapInForce = func() DomainMap {
