@@ -187,6 +187,9 @@ func sectionOf(e *verify.Entry) report.Section {
 // judged recomputes what the ledger judged of an entry. A difference is kept, not
 // returned: it fails a claim.
 func (p *pass) judged(e *knownEntry, ev *verify.EventFields, grounds *domains.Grounds) error {
+	if p.question.Range != nil {
+		return nil // the maps and approvals before it are not known
+	}
 	g, err := p.judge.Check(&e.Entry, ev)
 	if errors.Is(err, verify.ErrNewer) {
 		return err
