@@ -239,6 +239,35 @@ func TestSamplesAreShown(t *testing.T) {
 	}
 }
 
+// TestVerdictIsOfWhatWasThere drops another policy while a check is under way: the
+// verdict is that under the first, and names it.
+func TestVerdictIsOfWhatWasThere(t *testing.T) {
+	b := openPage(t)
+	samples, err := filepath.Abs("../bundle/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.setFiles("#file-bundle", filepath.Join(samples, "zero.zip"))
+	b.setFiles("#file-trust", filepath.Join(samples, "policy.txt"))
+	b.waitFor("the files", `document.querySelectorAll(".held li").length === 2`)
+	b.eval(fmt.Sprintf(`(() => {
+		document.getElementById("check").click();
+		const carried = new DataTransfer();
+		carried.items.add(new File([%q], "other.txt"));
+		document.body.dispatchEvent(new DragEvent("drop", {bubbles: true, cancelable: true, dataTransfer: carried}));
+	})()`, uiPolicy), nil)
+	b.waitFor("a verdict", `!document.getElementById("verdict").hidden`)
+	var text string
+	b.eval(`document.getElementById("verdict").innerText`, &text)
+	if !strings.Contains(text, "VERIFIED") || !strings.Contains(text, "the policy policy.txt") || strings.Contains(text, "other.txt") {
+		t.Errorf("the verdict says %s", text)
+	}
+	b.eval(`document.querySelector("#verdict .actions button").click()`, nil)
+	if s := b.look(); !strings.HasPrefix(s.Trust, "other.txt") {
+		t.Errorf("what was dropped meanwhile is not there: %+v", s)
+	}
+}
+
 // unzipMembers writes members of a sample to files, which it names.
 func unzipMembers(t *testing.T, sample string, names []string) (files []string) {
 	t.Helper()

@@ -1,7 +1,7 @@
 // The page at work: it takes files, checks them, and shows the verdict.
 
 import { byId } from "./uiparts.js";
-import { Inputs } from "./uiinputs.js";
+import { Inputs, inputOptions } from "./uiinputs.js";
 import { showResult } from "./uiresult.js";
 import { checkBundle } from "./check.js";
 
@@ -13,6 +13,7 @@ class Stopped extends Error {}
 
 /** One check from its start to its verdict. */
 class Run {
+  /** @param {object} inputs a snapshot of Inputs */
   constructor(inputs) {
     this.inputs = inputs;
     this.stopped = false;
@@ -40,7 +41,7 @@ class Run {
   async check() {
     try {
       return await checkBundle(this.inputs.bundle, {
-        ...this.inputs.options(),
+        ...inputOptions(this.inputs),
         onProgress: (done, total, what) => this.progress(done, total, what),
         pause: () => this.pause(),
       });
@@ -59,7 +60,7 @@ async function startCheck(state) {
     byId("file-bundle").focus();
     return;
   }
-  const run = new Run(state.inputs);
+  const run = new Run(state.inputs.snapshot());
   state.run = run;
   clearResult();
   byId("inputs").hidden = true;
@@ -73,7 +74,7 @@ async function startCheck(state) {
     showInputs(state);
     return;
   }
-  showResult(result, state.inputs, () => showInputs(state));
+  showResult(result, run.inputs, () => showInputs(state));
 }
 
 function clearResult() {

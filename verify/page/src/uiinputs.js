@@ -136,9 +136,15 @@ export class Inputs {
     byId("input-fault").hidden = text === "";
   }
 
-  /** The trust from outside, as checkBundle takes it. */
-  options() {
-    const trust = inputTrust(this.trust?.text ?? "");
-    return { policy: trust.policy, key: trust.key, checkpoint: this.checkpoint?.bytes ?? null, proof: this.proof?.bytes ?? null };
+  /** What the boxes hold now: it stays as it is, whatever is dropped during a check. */
+  snapshot() {
+    const { trust, checkpoint, proof } = this;
+    return Object.freeze({ bundle: Object.freeze([...this.bundle]), trust, checkpoint, proof });
   }
+}
+
+/** What a person brought from outside, as checkBundle takes it. */
+export function inputOptions(inputs) {
+  const trust = inputTrust(inputs.trust?.text ?? "");
+  return { policy: trust.policy, key: trust.key, checkpoint: inputs.checkpoint?.bytes ?? null, proof: inputs.proof?.bytes ?? null };
 }

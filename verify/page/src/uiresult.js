@@ -2,6 +2,7 @@
 
 import { byId, el, pairs, panel, saveButton, table } from "./uiparts.js";
 import { sizeText } from "./inputs.js";
+import { inputOptions } from "./uiinputs.js";
 import { claimQuestion, resultText, stateView, unixText, verdictView } from "./verdicts.js";
 import { countLines, questionLines } from "./reportlines.js";
 import { fingerprintWords, policyKeys } from "./fingerprint.js";
@@ -16,7 +17,7 @@ const CLAIM_CODES = [...SHOWN_CODES, 1];
 /**
  * Shows a result of checkBundle.
  * @param {object} result
- * @param {Inputs} inputs what was checked
+ * @param {object} inputs what was checked: a snapshot of Inputs
  * @param {function()} again goes back to the files
  */
 export function showResult(result, inputs, again) {
@@ -52,13 +53,13 @@ function notes(result, inputs) {
 function failure(result) {
   if (!result.Reason) return null;
   const where = [];
-  if (result.Part) where.push(`file ${result.Part}`);
   if (result.Member) where.push(`member ${result.Member}`);
   if (result.FirstBadIndex !== undefined && result.FirstBadIndex !== null) where.push(`entry ${result.FirstBadIndex}`);
   return el("div", { class: result.Code === 1 ? "what" : "" },
     pairs([[result.Code === 1 ? "What" : "Why", result.Reason], ["Where", where.join(", ")]]));
 }
 
+/** The files, and what was trusted. */
 function whatWasChecked(result, inputs) {
   const files = inputs.bundle.map((f) => `${f.name} (${sizeText(f.size)})`).join(", ");
   const sums = (result.Parts ?? []).filter((p) => p.ManifestSHA256);
@@ -70,6 +71,7 @@ function whatWasChecked(result, inputs) {
   ]);
 }
 
+/** What a person can do with the verdict. */
 function actions(result, inputs, again) {
   const names = inputs.bundle.map((f) => f.name).join(", ");
   const save = saveButton(savedName(inputs, "verdict.txt"), "text/plain", utf8(resultText(result, names, trustedText(inputs))), "Save the verdict as text");
@@ -80,7 +82,7 @@ function actions(result, inputs, again) {
 /** What a person brought from outside to trust. */
 function trustedText(inputs) {
   if (inputs.trust === null) return "nothing from outside: no policy and no key was given";
-  return `${inputs.options().key === null ? "the policy" : "the key"} ${inputs.trust.name}`;
+  return `${inputOptions(inputs).key === null ? "the policy" : "the key"} ${inputs.trust.name}`;
 }
 
 /** A name for what is saved, after the file that was checked. */
@@ -88,6 +90,7 @@ function savedName(inputs, name) {
   return `${inputs.bundle[0].name.replace(/\.zip$/i, "")}-${name}`;
 }
 
+/** The five claims; of a file that failed, those that failed. */
 function claims(result) {
   if (!result.Claims || result.Claims.length === 0 || !CLAIM_CODES.includes(result.Code)) return null;
   let note = null;
@@ -138,11 +141,13 @@ function keyName(key) {
   return name === key.Name ? "" : ` ${name}`;
 }
 
+/** What was asked. */
 function question(result) {
   const head = result.Report?.Head;
   return !head?.Question || !SHOWN_CODES.includes(result.Code) ? null : panel("The question", pairs(questionLines(head)));
 }
 
+/** How much there is in the file. */
 function counts(result) {
   const summary = result.Report;
   if (!summary || summary.Answers === undefined || !SHOWN_CODES.includes(result.Code)) return null;
