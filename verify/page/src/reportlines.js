@@ -23,7 +23,7 @@ export function questionLines(head) {
   if (scope === "range") lines.push(["Entries", `${q.Range.First} up to, but not including, ${q.Range.End}`]);
   if (p) {
     const bound = (text) => humanTime(text.replace(/Z$/, ".000000000Z"));
-    lines.push(["Period", showText(`${p.Text}, ${p.Zone}, ${say("by", p.By)}`)], ["", `${bound(p.Start)} to ${bound(p.End)}`]);
+    lines.push(["Period", showText(`${p.Text}, ${p.Zone}, ${say("by", p.By)}`)], ["Period in UTC", `${bound(p.Start)} to ${bound(p.End)}`]);
   } else {
     lines.push(["Period", "since the log began"]);
   }
