@@ -39,8 +39,12 @@ func (s *exporter) archived(ctx context.Context, index uint64, out *exportSender
 // cosigned waits for an archived checkpoint that covers an entry and that the
 // quorum cosigned; 0: there is none in time.
 func (s *exporter) cosigned(ctx context.Context, index uint64, out *exportSender) (size uint64, err error) {
+	policy, _, err := s.quorum()
+	if err != nil {
+		return 0, err
+	}
 	for end := time.Now().Add(s.patience); ; {
-		size, err := s.newest(index+1, s.witnessed.Policy, nil)
+		size, err := s.newest(index+1, policy, nil)
 		if err != nil || size != 0 || !time.Now().Before(end) {
 			return size, err
 		}
@@ -87,10 +91,21 @@ func (s *exporter) newest(from uint64, policy *verify.Policy, none error) (size 
 // policyOf is the policy that a file says of itself: with the witnesses where they
 // cosigned its checkpoint.
 func (s *exporter) policyOf(note []byte) []byte {
-	if s.witnessed != nil {
-		if _, err := s.witnessed.Open(note); err == nil {
-			return []byte(s.witnessed.Text)
+	if p, text, err := s.quorum(); err == nil && p != nil {
+		if _, err := p.Open(note); err == nil {
+			return text
 		}
 	}
 	return []byte(s.log.Keys().Policy())
+}
+
+// quorum is the policy of the witnesses under the keys that sign now, with its text;
+// nil: the log has no witnesses.
+func (s *exporter) quorum() (*verify.Policy, []byte, error) {
+	if s.witnessed == nil {
+		return nil, nil, nil
+	}
+	text := []byte(s.witnessed.Text(s.log.Keys()))
+	p, err := verify.ParsePolicy(text)
+	return p, text, err
 }
