@@ -188,3 +188,9 @@ func (l *Ledger) conflictAlert(producer string, run verify.Hash, number, index u
 	l.raise(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_NUMBER_CONFLICT, Subject: producer, Producer: producer,
 		Entries: []uint64{index + 1}, Detail: fmt.Sprintf("run %x: other bytes under number %d", run, number)})
 }
+
+// marshal is for the ledger's own bodies; the producer's are never marshalled
+// again.
+func marshal(m proto.Message) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}

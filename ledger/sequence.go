@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/daybook-ledger/daybook/ledger/store"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -368,12 +366,6 @@ func (q *sequencer) placeControl(w *work, r *run, kind daybookv1.Kind, body []by
 	q.place(&place, body, &verify.EventFields{})
 	w.result.body = body
 	q.endAppend(w, r)
-}
-
-// marshal is for the ledger's own bodies; the producer's are never marshalled
-// again.
-func marshal(m proto.Message) ([]byte, error) {
-	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
 }
 
 // touch notes the use of a run and bounds the live runs of a producer.
