@@ -299,6 +299,9 @@ func (w *world) append(r *worldRun, kind daybookv1.Kind, m proto.Message) uint64
 	index := uint64(len(w.entries))
 	head := verify.BatchHead{FormatVersion: 1, LogTimeNS: w.now, Producer: r.producer, KeyFingerprint: sha256.Sum256([]byte(r.producer)),
 		Provenance: r.provenance, Run: r.id, Epoch: r.epoch, RulesVersion: 2}
+	if r.producer == worldOrigin {
+		head.KeyFingerprint = sha256.Sum256([]byte(w.signing[0].vkey(w.t)))
+	}
 	if v := w.judge.InForce(); v != nil {
 		head.MapIndex = v.Index
 	}
