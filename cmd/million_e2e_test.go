@@ -5,6 +5,7 @@ package cmd_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -46,18 +47,28 @@ func TestBigExport(t *testing.T) {
 	}
 	before := peakOf(d.cmd.Process.Pid)
 	for _, scope := range []string{"--accesses", "--all"} {
-		file := filepath.Join(dir, "case"+scope+".zip")
-		took, peak := measured(t, "daybook", "export", scope, "--no-check", "-o", file)
-		info, err := os.Stat(file)
-		if err != nil {
+		out, took, peak := measured(t, "daybook", "export", scope, "--no-check", "--json", "-o", filepath.Join(dir, "case"+scope+".zip"))
+		var said struct {
+			Files []struct {
+				File  string
+				Bytes int64
+			}
+		}
+		if err := json.Unmarshal(out, &said); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("%s: %d entries, %d MiB written in %v, daybook's peak %d MiB, daybookd's %d MiB (%d before)", scope, n, info.Size()>>20, took.Round(time.Millisecond),
-			peak>>20, peakOf(d.cmd.Process.Pid)>>20, before>>20)
-		took, peak = measured(t, "daybook-verify", "bundle", "--policy", policy, file)
+		size, args := int64(0), []string{"bundle", "--policy", policy}
+		for _, f := range said.Files {
+			size, args = size+f.Bytes, append(args, f.File)
+		}
+		t.Logf("%s: %d accesses, %d MiB in %d files, written in %v, daybook's peak %d MiB, daybookd's %d MiB (%d before)", scope, n, size>>20, len(said.Files),
+			took.Round(time.Millisecond), peak>>20, peakOf(d.cmd.Process.Pid)>>20, before>>20)
+		_, took, peak = measured(t, "daybook-verify", args...)
 		t.Logf("%s: checked in %v, peak %d MiB", scope, took.Round(time.Millisecond), peak>>20)
-		if err := os.Remove(file); err != nil {
-			t.Fatal(err)
+		for _, f := range said.Files {
+			if err := os.Remove(f.File); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
@@ -98,13 +109,13 @@ func bigLog(t *testing.T, dir string, n int) {
 	wg.Wait()
 }
 
-// measured runs a program to its end, and returns its time and its peak memory in
-// bytes, as far as a look each 10 ms shows it.
-func measured(t *testing.T, name string, args ...string) (took time.Duration, peak int64) {
+// measured runs a program to its end, and returns its output, its time and its peak
+// memory in bytes, as far as a look each 10 ms shows it.
+func measured(t *testing.T, name string, args ...string) (out []byte, took time.Duration, peak int64) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program(t, name), args...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -117,9 +128,9 @@ func measured(t *testing.T, name string, args ...string) (took time.Duration, pe
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Fatalf("%s %v: %v\n%s", name, args, err, out.String())
+				t.Fatalf("%s %v: %v\n%s", name, args, err, stderr.String())
 			}
-			return time.Since(began), peak
+			return stdout.Bytes(), time.Since(began), peak
 		case <-tick.C:
 			peak = max(peak, peakOf(cmd.Process.Pid))
 		}
