@@ -19,7 +19,8 @@ type Export struct {
 	cancel   context.CancelFunc
 	progress func(*apiv1.ExportProgress)
 	part     *apiv1.ExportPart // nil: none, or its bytes were all read
-	parts    uint32            // as the first part says
+	next     uint32            // number of the part to come
+	parts    uint32            // as the first part says; 0: none came
 }
 
 // Export asks for the examination file of a question, as text that package question
@@ -40,7 +41,7 @@ func (c *Client) Export(ctx context.Context, r *apiv1.ExportRequest, progress fu
 		cancel()
 		return nil, queryError("exporting", err)
 	}
-	return &Export{stream: stream, cancel: cancel, progress: progress}, nil
+	return &Export{stream: stream, cancel: cancel, progress: progress, next: max(1, r.GetFirstPart())}, nil
 }
 
 // Close ends the export; what was not received is given up.
@@ -55,6 +56,9 @@ func (e *Export) Next() (*apiv1.ExportPart, error) {
 	for {
 		m, err := e.stream.Recv()
 		if errors.Is(err, io.EOF) {
+			if e.parts == 0 || e.next != e.parts+1 {
+				return nil, fmt.Errorf("exporting: the server ended before part %d", e.next)
+			}
 			return nil, io.EOF
 		}
 		if err != nil {
@@ -67,11 +71,11 @@ func (e *Export) Next() (*apiv1.ExportPart, error) {
 			}
 		case *apiv1.ExportResponse_Part:
 			p := m.Part
-			if p.GetNumber() == 0 || p.GetNumber() > p.GetParts() || e.parts != 0 && p.GetParts() != e.parts ||
+			if p.GetNumber() != e.next || p.GetNumber() > p.GetParts() || e.parts != 0 && p.GetParts() != e.parts ||
 				len(p.GetSha256()) != sha256.Size || len(p.GetManifestSha256()) != sha256.Size {
 				return nil, errors.New("exporting: the server sent the head of a part that is none")
 			}
-			e.part, e.parts = p, p.GetParts()
+			e.part, e.parts, e.next = p, p.GetParts(), e.next+1
 			return p, nil
 		default:
 			return nil, errors.New("exporting: the server sent bytes of no part")

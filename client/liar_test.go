@@ -59,6 +59,7 @@ type liar struct {
 	counts    *apiv1.CountPairResponse // guarded by mu
 	keys      *apiv1.ListKeysResponse  // guarded by mu
 	people    *liarPeople
+	exports   *liarExports
 	// refuseRun may refuse open, resume, end; guarded by mu.
 	refuseRun func(method string, call int) error
 	calls     int // appends so far; guarded by mu
@@ -74,7 +75,7 @@ type liar struct {
 func newLiar(t testing.TB) *liar {
 	t.Helper()
 	l := &liar{dir: t.TempDir(), log: newMemLog(t, "example.com/log")}
-	l.people = &liarPeople{liar: l}
+	l.people, l.exports = &liarPeople{liar: l}, &liarExports{}
 	authority, err := identity.NewAuthority("example.com", time.Now())
 	must(t, err)
 	own, err := authority.IssueServer("ingest", []string{"127.0.0.1"}, time.Now())
@@ -104,6 +105,7 @@ func (l *liar) start(t testing.TB) {
 	apiv1.RegisterIngestServiceServer(l.server, l)
 	apiv1.RegisterQueryServiceServer(l.server, l)
 	apiv1.RegisterGovernanceServiceServer(l.server, l.people)
+	apiv1.RegisterExportServiceServer(l.server, l.exports)
 	address := l.listener.Addr().String()
 	must(t, os.WriteFile(filepath.Join(l.dir, "addresses.json"), fmt.Appendf(nil, `{"ingest":%q,"query":%q}`, address, address), 0o600))
 	server, listener := l.server, l.listener
