@@ -22,37 +22,51 @@ export class AuditState {
   #runs = new Map(); // by producer || 0 || run id in hex
   #targets = new Map(); // of each source, before the first map
   #size = 0n;
+  #stream = null; // of the entry that is being taken
   #detector = new Detector();
 
   /** @param {{size: bigint, endNS: bigint}[]} cuts of the closes that the log has, in order */
   constructor(origin, cuts) {
     this.origin = origin;
     this.closing = new AuditClosing(cuts);
-    this.stream = null; // of the entry that is being taken
   }
 
-  /** Compares where an entry says that it stands with where it does. */
-  place(e) {
+  /** Takes the next entry; throws where the ledger could not have written it. */
+  take(e, leaf, judge) {
+    const kind = e.place.kind;
+    this.#place(e, judge.reign);
+    const grounds = judge.check(e, kind === KIND.access ? e.message : null);
+    this.#grow(e, leaf, judge.version);
+    judge.take(e.place.index, e.head.log_time_ns, kind, e.body);
+    this.#detector.take(e, grounds, judge.version);
+    this.#size++;
+  }
+
+  /** Compares where an entry says that it stands, and under which key, with where it does. */
+  #place(e, reign) {
     const { head, place } = e;
     if (head.format_version !== 1) throw new Newer("format version " + head.format_version);
     if ((place.kind === KIND["origin-opened"]) !== (this.#size === 0n)) throw new Fault("origin opened is entry 0, and only that");
-    const key = streamKeyOf(place), name = hex(key);
+    const streamName = streamKeyOf(place), name = hex(streamName);
     let s = this.#streams.get(name);
     if (s === undefined) {
-      s = { key, count: 0n, previous: 0n, tree: new Frontier() };
+      s = { key: streamName, count: 0n, previous: 0n, tree: new Frontier() };
       this.#streams.set(name, s);
       this.closing.begin(s);
     }
     if (place.position !== s.count || place.previous_in_stream !== s.previous) {
       throw new Fault("position " + place.position + " and previous " + place.previous_in_stream + " in its stream, not " + s.count + " and " + s.previous);
     }
-    this.stream = s;
+    if (reign.succeeded) throw new Fault("an entry after that by which another log succeeds this one");
+    const key = reign.fingerprint();
+    if (head.producer === this.origin && key !== null && !equal(head.key_fingerprint, key)) throw new Fault("an entry of the log's own under another key than its own");
+    this.#stream = s;
   }
 
-  /** Takes the entry that place() took, before the judge takes it. */
-  take(e, leaf, grounds, judge) {
-    const kind = e.place.kind, s = this.stream;
-    if (kind === KIND.access) this.#checkNames(e, judge.version);
+  /** Adds an entry to its stream, its run and the log. */
+  #grow(e, leaf, version) {
+    const kind = e.place.kind, s = this.#stream;
+    if (kind === KIND.access) this.#checkNames(e, version);
     else this.#checkStream(e);
     this.closing.reach(this.#size, e.head.log_time_ns);
     s.count++;
@@ -61,12 +75,6 @@ export class AuditState {
     this.closing.tree.append(leaf);
     const body = takesNumber(kind) ? sha256(e.body) : null;
     this.closing.take(e, this.#takeRun(e, body), body);
-    this.#size++;
-  }
-
-  /** Takes the entry that take() took, after the judge took it. */
-  detect(e, grounds, version) {
-    this.#detector.take(e, grounds, version);
   }
 
   /** Refuses what the log lacks at its end. */

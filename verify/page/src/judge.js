@@ -8,7 +8,7 @@ import { Reign } from "./keychain.js";
 import { allows, parseMap, reserved } from "./map.js";
 import { changedApprovers } from "./changes.js";
 import { sha256 } from "./sha256.js";
-import { KIND, VERDICT } from "./words.js";
+import { KIND, VERDICT, word } from "./words.js";
 
 const RULES_VERSION = 2, MAX_PROPOSALS = 64, MAX_PROPOSED = 64 << 20, MAX_PART = 57344, MAX_MAP_DOCUMENT_BYTES = 16 << 20;
 const SUBJECT_MAP_CHANGE = 3;
@@ -40,7 +40,7 @@ export class Judge {
   #proposals = []; // since the map in force
   #parts = null; // the document that is being read
   #ready = null; // the domain map entry that must be next
-  #reign = new Reign();
+  reign = new Reign();
   #rules = 0; // of the entries that were checked
 
   /** Takes the next entry; throws where the ledger could not have written it there. */
@@ -50,7 +50,7 @@ export class Judge {
       throw new Fault("a domain map comes into force with its last approval, and only then");
     }
     if (this.#parts !== null && (kind !== KIND.part || index !== this.#parts.next)) throw new Fault("a part of a document is missing");
-    if (ofReign(kind)) return this.#reign.take(index, logTimeNS, kind, body, this);
+    if (ofReign(kind)) return this.reign.take(index, logTimeNS, kind, body, this);
     switch (kind) {
       case KIND.part: this.#takePart(index, logTimeNS, body); break;
       case KIND["domain-map"]: this.#takeMap(index, logTimeNS, body); break;
@@ -142,10 +142,10 @@ export class Judge {
       throw new Fault("side or late differs from the event");
     }
     if (v !== null && (place.source !== v.map.resolve(event.source.domain) || place.target !== v.map.resolve(event.target.domain))) {
-      throw new Fault("another stream than the names of its domains stand for");
+      throw new Fault("stream " + place.source + " -> " + place.target + ", not " + v.map.resolve(event.source.domain) + " -> " + v.map.resolve(event.target.domain));
     }
     const { verdict, grounds } = this.evaluate(head.rules_version, place, event);
-    if (verdict !== place.verdict) throw new Fault("another verdict than what follows from map and approvals");
+    if (verdict !== place.verdict) throw new Fault("verdict " + verdictName(place.verdict) + ", not " + verdictName(verdict));
     return grounds;
   }
 
@@ -177,6 +177,11 @@ export class Judge {
     if (!f.needs_approval) return of("authorized");
     return this.approvals.best(this.version.map, f, place.index, event);
   }
+}
+
+/** A verdict by its name in the schema. */
+function verdictName(v) {
+  return "VERDICT_" + (v === 0 ? "UNSPECIFIED" : word("Verdict", v).replaceAll("-", "_").toUpperCase());
 }
 
 /** The person who has an identity; whom the map in force knows has the identities it says, and no others. "": nobody. */

@@ -2,6 +2,7 @@
 
 import { equal, text, utf8 } from "./bytes.js";
 import { within } from "./approvals.js";
+import { parseCheckpoint } from "./checkpoint.js";
 import { parseBody } from "./entry.js";
 import { Fault, Newer } from "./errors.js";
 import { KEY_ED25519, parseVKey, splitNote, verifySignature } from "./note.js";
@@ -15,7 +16,7 @@ const SUBJECT_KEY_ROTATION = 5, SUBJECT_SUCCESSION = 6;
 function logKey(vkey) {
   const key = parseVKey(vkey);
   if (key.typ !== KEY_ED25519) throw new Fault("vkey " + JSON.stringify(vkey.slice(0, 60)) + ": a log signs with Ed25519");
-  return { vkey, key };
+  return { vkey, key, fingerprint: sha256(utf8(vkey)), ended: 0n, compromised: false };
 }
 
 /** Checks that the new key, and nothing else, signed that it takes the place of the old one. */
@@ -32,6 +33,7 @@ function checkRotationNote(m, key) {
 export class Reign {
   #origin = null;
   #keys = []; // oldest first; the last is the present one
+  succeeded = false; // another log goes on
   #rotation = 0n; // index of the rotation whose overlap is under way, plus 1
 
   /** Takes an entry that opens the origin, rotates its key, or ends it; throws where it may not stand there. */
@@ -62,6 +64,7 @@ export class Reign {
     checkRotationNote(m, added.key);
     agreed(judge, { act: "the key rotation", subject: SUBJECT_KEY_ROTATION, sum: sha256(utf8(m.new_vkey)), requester: m.requester, approvals: m.approvals, at: logTimeNS });
     this.#rotation = m.compromised ? 0n : index + 1n;
+    for (const k of m.compromised ? this.#keys : []) if (k.ended === 0n) k.ended = index + 1n, k.compromised = true;
     this.#keys.push(added);
   }
 
@@ -81,6 +84,7 @@ export class Reign {
         if (o.Size < this.#rotation || o.Size > index) refuse("a checkpoint of size " + o.Size + " does not cover the rotation, or covers the retirement");
       }
     }
+    old.ended = index + 1n, old.compromised = m.compromised;
     this.#rotation = 0n;
   }
 
@@ -89,6 +93,29 @@ export class Reign {
     if (name !== m.origin) throw new Fault("succession: the key is of " + name + ", not of " + m.origin);
     if (m.origin === this.#origin) throw new Fault("succession: a log does not succeed itself");
     agreed(judge, { act: "the succession", subject: SUBJECT_SUCCESSION, sum: sha256(utf8(m.vkey)), requester: m.requester, approvals: m.approvals, at: logTimeNS });
+    this.succeeded = true;
+  }
+
+  /** The fingerprint of the present key; null: the origin is not opened. */
+  fingerprint() {
+    return this.#keys.at(-1)?.fingerprint ?? null;
+  }
+
+  /** Opens a checkpoint of the log: a key that may sign that size signed it, if only one that is compromised. Throws. */
+  openCheckpoint(note) {
+    const { text: message, signatures } = splitNote(note), c = parseCheckpoint(text(message));
+    let signed = false, ended = false;
+    for (const s of signatures) {
+      for (const k of this.#keys) {
+        if (k.key.name !== s.name || k.key.id !== s.keyID) continue;
+        verifySignature(k.key, message, c, s.blob);
+        if (k.ended !== 0n && c.Size > k.ended - 1n) ended = true;
+        else signed = true;
+      }
+    }
+    if (c.Origin === this.#origin && signed) return;
+    throw new Fault("checkpoint of " + JSON.stringify(c.Origin) + " at size " + c.Size + ": " +
+      (ended && c.Origin === this.#origin ? "the key that signed it had ended before that size" : "no signature by a key of the log"));
   }
 }
 

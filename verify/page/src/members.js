@@ -9,7 +9,7 @@ const memberLines = [
   /^maps\/\d{20}\.yaml$/, /^data\/columns\.csv$/, /^data\/accesses-\d{3}\.csv$/, /^data\/accesses-\d{3}\.jsonl$/, /^data\/alerts\.csv$/,
   /^data\/approvals\.csv$/, /^data\/closes\.csv$/, /^data\/runs\.csv$/, /^README\.txt$/, /^report\.html$/,
 ];
-const LINE_TILES = 10, LINE_HISTORY = 4, LINE_MAPS = 13, LINE_ENTRIES = 9;
+const LINE_TILES = 10, LINE_HISTORY = 4, LINE_MAPS = 13, LINE_ENTRIES = 9, LINE_NUMBERS = 12;
 
 /** The line of a member; -1: its name is none of a bundle's. */
 export function memberLine(name) {
@@ -17,6 +17,14 @@ export function memberLine(name) {
   if (line === LINE_TILES) return tileName(name) ? line : -1;
   if (line === LINE_HISTORY || line === LINE_MAPS) return BigInt(name.slice(name.indexOf("/") + 1, name.indexOf("."))) < 1n << 64n ? line : -1;
   return line;
+}
+
+/** Whether a member belongs to the answer of a question. */
+export function hasPlace(name, question) {
+  const line = memberLine(name), tiles = question.Range !== null || question.Log;
+  if (line === LINE_TILES) return tiles;
+  if (line === LINE_MAPS) return !tiles || question.Log;
+  return !tiles || line <= LINE_HISTORY || line > LINE_NUMBERS;
 }
 
 /** Whether a member is made from others, and so compared with what they make. */

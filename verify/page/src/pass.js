@@ -9,6 +9,7 @@ import { Fault } from "./errors.js";
 import { openNote, readHistory } from "./history.js";
 import { Judge, NO_GROUNDS } from "./judge.js";
 import { inMember } from "./json.js";
+import { hasPlace } from "./members.js";
 import { parsePolicy } from "./policy.js";
 import { loggedWindow, occurredIn, parseQuestion } from "./question.js";
 import { compositeHash, hashLeaf } from "./sha256.js";
@@ -69,6 +70,8 @@ export class BundlePass {
     if (opened.Origin !== a.origin || opened.Size !== a.size || a.origin !== z.manifest.origin) {
       throw new Fault(ANSWER + ": answer, checkpoint and manifest are of different logs or sizes", { member: ANSWER });
     }
+    const stray = z.names.find((name) => !hasPlace(name, this.question));
+    if (stray !== undefined) throw new Fault(stray + ": it has no place in an answer to this question", { member: stray });
     const history = await readHistory(z, policy, opened);
     this.head = {
       Origin: a.origin, Question: this.question, Part: a.part, Parts: a.parts, First: a.first, End: a.end, Checkpoint: opened, Policy: text,

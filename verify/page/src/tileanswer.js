@@ -7,15 +7,16 @@ import { finishTileClaims } from "./claims.js";
 import { checkCloseEntry } from "./close.js";
 import { parseBody, parseEntry } from "./entry.js";
 import { Fault } from "./errors.js";
-import { NO_GROUNDS } from "./judge.js";
+import { Judge, NO_GROUNDS } from "./judge.js";
 import { entryFault } from "./known.js";
 import { ReportWriter } from "./report.js";
 import { memberFault } from "./rows.js";
 import { FollowedRuns } from "./runs.js";
+import { hashLeaf } from "./sha256.js";
 import { TileReader } from "./tiles.js";
 import { KIND } from "./words.js";
 
-const ANSWER_NAME = "answer.json", ENTRIES_PER_BUNDLE = 256n;
+const ANSWER_NAME = "answer.json", CHECKPOINT_COPY = "log/checkpoint", ENTRIES_PER_BUNDLE = 256n;
 
 /** Where the numbers of bodies would come from: there are none, for all entries are known. */
 const noNumbers = Object.freeze({ name: "numbers.bin", left: 0, has: () => false });
@@ -27,32 +28,54 @@ export async function takeTiles(pass) {
   if (!equal(await tiles.root(), head.Checkpoint.Root)) {
     throw new Fault("log/tile: the tiles do not lead to the root that the checkpoint signs", { member: "log/tile" });
   }
-  let audit = null;
   if (q.Log) {
-    audit = new AuditState(a.origin, await readCuts(pass, tiles));
+    await auditLog(pass, tiles);
     await beginLog(pass, tiles);
+    pass.window.runsEnd = a.size;
   }
-  if (q.Log) pass.window.runsEnd = a.size;
   pass.runs = new FollowedRuns([], noNumbers, q.Log);
   pass.out = new ReportWriter(head, pass.sink);
+  await eachEntry(pass, tiles, (e) => takeTiled(pass, e));
+  finishTiles(pass);
+}
+
+/** Calls take with each entry of the answer, in order. */
+async function eachEntry(pass, tiles, take) {
+  const { first, end } = pass.answer;
   let before = null;
-  for (let n = a.first / ENTRIES_PER_BUNDLE; n <= (a.end - 1n) / ENTRIES_PER_BUNDLE; n++) {
+  for (let n = first / ENTRIES_PER_BUNDLE; n <= (end - 1n) / ENTRIES_PER_BUNDLE; n++) {
     const { name, list } = await tiles.entries(n);
     let bytes = 0;
     for (let i = 0; i < list.length; i++) {
       const e = readTiled(name, list[i], n * ENTRIES_PER_BUNDLE + BigInt(i), before);
       before = e, bytes += list[i].length;
-      if (e.place.index < a.first || e.place.index >= a.end) continue;
+      if (e.place.index < first || e.place.index >= end) continue;
       try {
-        await takeTiled(pass, audit, e);
+        await take(e);
       } catch (err) {
         throw entryFault(e, err);
       }
     }
     await pass.tick(bytes);
   }
-  audit?.end();
-  finishTiles(pass);
+}
+
+/** Derives a whole log anew. */
+async function auditLog(pass, tiles) {
+  const audit = new AuditState(pass.answer.origin, await readCuts(pass, tiles)), judge = new Judge();
+  let ns = -(1n << 63n);
+  await eachEntry(pass, tiles, (e) => {
+    if (e.head.log_time_ns < ns) throw new Fault("its log time is before that of an earlier entry");
+    ns = e.head.log_time_ns;
+    audit.take(e, hashLeaf(e.bytes), judge);
+  });
+  audit.end();
+  const note = await pass.archive.read(CHECKPOINT_COPY, 1 << 20);
+  try {
+    judge.reign.openCheckpoint(note);
+  } catch (err) {
+    throw memberFault(CHECKPOINT_COPY, "by the keys that the log's own entries name: ", err);
+  }
 }
 
 function readTiled(name, bytes, index, before) {
@@ -70,18 +93,15 @@ function readTiled(name, bytes, index, before) {
 }
 
 /** Takes the next entry. */
-async function takeTiled(pass, audit, e) {
-  const leaf = pass.next(e), kind = e.place.kind, whole = audit !== null;
-  audit?.place(e);
+async function takeTiled(pass, e) {
+  const leaf = pass.next(e), kind = e.place.kind, whole = pass.question.Log, inRuns = pass.window.placeOfRuns(e.place.index);
   const grounds = whole ? pass.judged(e, kind === KIND.access ? e.message : null) : NO_GROUNDS;
-  audit?.take(e, leaf, grounds, pass.judge);
+  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, inRuns);
   if (whole) {
     pass.judge.take(e.place.index, e.head.log_time_ns, kind, e.body);
     if (kind === KIND["domain-map"]) pass.summary.Maps.push(pass.judge.version);
-    audit.detect(e, grounds, pass.judge.version);
   }
-  if (kind === KIND.access) return pass.takeAccess(e, leaf, grounds, true, true, pass.window.placeOfRuns(e.place.index));
-  await pass.runs.follow(e, e.message, pass.window.placeOfRuns(e.place.index), true);
+  await pass.runs.follow(e, e.message, inRuns, true);
   if (kind === KIND.close) pass.takeClose(e, leaf, true);
   if (kind === KIND.alert) pass.takeAlert(e);
 }
