@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -177,4 +178,42 @@ func compareCase(t *testing.T, c checkCase, got said) {
 	if len(c.Names) > 0 {
 		t.Errorf("%s: named %q, want one of %q", c.Name, text, c.Names)
 	}
+}
+
+// TestRichLogsInBrowser checks bundles of random logs in which every detector finds
+// something, whole logs among them: the page says word for word what the other
+// implementation says.
+func TestRichLogsInBrowser(t *testing.T) {
+	chromium(t)
+	dir := t.TempDir()
+	command := exec.Command("go", "test", "../bundle", "-run", "TestRichLogs", "-count=1", "-timeout", "20m", "-rich", dir)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("making the bundles: %v: %.2000s", err, out)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.zip"))
+	if err != nil || len(files) < 100 {
+		t.Fatalf("%d bundles: %v", len(files), err)
+	}
+	var cases []checkCase
+	for _, f := range files {
+		name := strings.TrimSuffix(filepath.Base(f), ".zip")
+		cases = append(cases, checkCase{Name: name, Files: []string{name + ".zip"}, Policy: name + ".policy"})
+	}
+	b := openPage(t)
+	b.eval(caseRunner+"void 0", nil)
+	b.addFiles(dir)
+	for _, got := range b.runCases(cases) {
+		text, err := os.ReadFile(filepath.Join(dir, got.Name+".json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want said
+		if err := json.Unmarshal(text, &want); err != nil {
+			t.Fatal(err)
+		}
+		if got.Verdict != want.Verdict || got.Reason != want.Reason || !slices.Equal(got.Claims, want.Claims) {
+			t.Errorf("%s: the page says %s (%s) %+v, not %s (%s) %+v", got.Name, got.Verdict, got.Reason, got.Claims, want.Verdict, want.Reason, want.Claims)
+		}
+	}
+	t.Logf("%d bundles", len(cases))
 }

@@ -19,18 +19,45 @@ export async function openNote(archive, name, policy) {
   }
 }
 
-function historyName(size, suffix) {
+/** Checks that a log's keys, as its entries name them, may have signed its checkpoint; a key that came later is the policy's to know. */
+export async function checkSigned(archive, reign) {
+  const note = await archive.read("checkpoint", MAX_NOTE_FILE);
+  try {
+    if (reign.openCheckpoint(note).compromised) throw new Fault("only a compromised key signed it");
+  } catch (err) {
+    if (!err.unsigned) throw memberFault("checkpoint", "under the keys that the log's entries name: ", err);
+  }
+}
+
+/** Opens an earlier checkpoint: under the file's own policy, or as one that an earlier key of the log signed. */
+function openEarlier(note, policy, reign) {
+  try {
+    return policy.open(note);
+  } catch (err) {
+    if (!err.unsigned) throw err;
+    const { Origin, Size, Root } = reign.openCheckpoint(note);
+    return { Origin, Size, Root, Witnesses: [] };
+  }
+}
+
+export function historyName(size, suffix) {
   return "checkpoints/" + String(size).padStart(20, "0") + "." + suffix;
 }
 
 /** Opens the earlier checkpoints and checks that each begins the next, the last of them the file's own. */
-export async function readHistory(archive, policy, last) {
+export async function readHistory(archive, policy, reign, last) {
   const out = [];
   for (const name of archive.names.filter(isHistory)) {
     const size = BigInt(name.slice(12, 32));
     if (!archive.has(historyName(size, "note"))) throw new Fault(name + ": there is no checkpoint beside it", { member: name });
     if (!name.endsWith(".note")) continue;
-    const o = await openNote(archive, name, policy);
+    const note = await archive.read(name, MAX_NOTE_FILE);
+    let o;
+    try {
+      o = openEarlier(note, policy, reign);
+    } catch (err) {
+      throw memberFault(name, "under the file's own policy: ", err);
+    }
     if (o.Size !== size || o.Origin !== last.Origin || size >= last.Size || size === 0n) {
       throw new Fault(name + ": it is one of size " + o.Size + " of log " + JSON.stringify(o.Origin), { member: name });
     }

@@ -1,6 +1,6 @@
 // Under which keys a log stands, and what ended it.
 
-import { equal, text, utf8 } from "./bytes.js";
+import { equal, MAX_SIZE, text, utf8 } from "./bytes.js";
 import { within } from "./approvals.js";
 import { parseCheckpoint } from "./checkpoint.js";
 import { parseBody } from "./entry.js";
@@ -13,10 +13,10 @@ import { KIND } from "./words.js";
 const ROTATED = 1, RETIRED = 2; // of KeyStep
 const SUBJECT_KEY_ROTATION = 5, SUBJECT_SUCCESSION = 6;
 
-function logKey(vkey) {
+function logKey(vkey, since) {
   const key = parseVKey(vkey);
   if (key.typ !== KEY_ED25519) throw new Fault("vkey " + JSON.stringify(vkey.slice(0, 60)) + ": a log signs with Ed25519");
-  return { vkey, key, fingerprint: sha256(utf8(vkey)), ended: 0n, compromised: false };
+  return { vkey, key, fingerprint: sha256(utf8(vkey)), since, ended: 0n, compromised: false };
 }
 
 /** Checks that the new key, and nothing else, signed that it takes the place of the old one. */
@@ -40,7 +40,7 @@ export class Reign {
   take(index, logTimeNS, kind, body, judge) {
     const m = parseBody(kind, body);
     if (kind === KIND["origin-opened"]) {
-      const k = logKey(m.vkey);
+      const k = logKey(m.vkey, 0n);
       if (k.key.name !== m.origin) throw new Fault("vkey of " + k.key.name + " under origin " + m.origin);
       this.#origin = m.origin, this.#keys = [k], this.#rotation = 0n;
       return;
@@ -53,7 +53,7 @@ export class Reign {
   }
 
   #rotate(index, m, logTimeNS, judge) {
-    const added = logKey(m.new_vkey), refuse = (why) => {
+    const added = logKey(m.new_vkey, index), refuse = (why) => {
       throw new Fault("key rotation: " + why);
     };
     if (m.old_vkey !== this.#keys.at(-1).vkey) refuse("it is not from the present key");
@@ -101,21 +101,34 @@ export class Reign {
     return this.#keys.at(-1)?.fingerprint ?? null;
   }
 
-  /** Opens a checkpoint of the log: a key that may sign that size signed it, if only one that is compromised. Throws. */
+  /** Every key the log has had, oldest first: {vkey, since, until, compromised}; until is the largest size it may sign. */
+  keys() {
+    return this.#keys.map((k) => ({ vkey: k.vkey, since: k.since, until: k.ended === 0n ? MAX_SIZE : k.ended - 1n, compromised: k.compromised }));
+  }
+
+  /**
+   * Opens a checkpoint of the log: a key that may sign that size signed it.
+   * compromised tells that only one did that is in other hands. Throws a Fault; its
+   * unsigned says that no key of the log signed.
+   */
   openCheckpoint(note) {
     const { text: message, signatures } = splitNote(note), c = parseCheckpoint(text(message));
-    let signed = false, ended = false;
+    let good = false, compromised = false, ended = false;
     for (const s of signatures) {
       for (const k of this.#keys) {
         if (k.key.name !== s.name || k.key.id !== s.keyID) continue;
         verifySignature(k.key, message, c, s.blob);
         if (k.ended !== 0n && c.Size > k.ended - 1n) ended = true;
-        else signed = true;
+        else if (k.compromised) compromised = true;
+        else good = true;
       }
     }
-    if (c.Origin === this.#origin && signed) return;
-    throw new Fault("checkpoint of " + JSON.stringify(c.Origin) + " at size " + c.Size + ": " +
-      (ended && c.Origin === this.#origin ? "the key that signed it had ended before that size" : "no signature by a key of the log"));
+    const own = c.Origin === this.#origin;
+    if (own && (good || compromised)) return { ...c, compromised: !good };
+    const err = new Fault("checkpoint of " + JSON.stringify(c.Origin) + " at size " + c.Size + ": " +
+      (ended && own ? "the key that signed it had ended before that size" : "no signature by a key of the log"));
+    err.unsigned = !ended || !own;
+    throw err;
   }
 }
 

@@ -24,7 +24,7 @@ export function hasPlace(name, question) {
   const line = memberLine(name), tiles = question.Range !== null || question.Log;
   if (line === LINE_TILES) return tiles;
   if (line === LINE_MAPS) return !tiles || question.Log;
-  return !tiles || line <= LINE_HISTORY || line > LINE_NUMBERS;
+  return !tiles || line < LINE_HISTORY || line > LINE_NUMBERS;
 }
 
 /** Whether a member is made from others, and so compared with what they make. */

@@ -6,7 +6,7 @@ import { equal, u32be, u64be, utf8 } from "./bytes.js";
 import { checkCloseChain, checkCloseEntry } from "./close.js";
 import { DerivedSink } from "./derived.js";
 import { Fault } from "./errors.js";
-import { openNote, readHistory } from "./history.js";
+import { checkSigned, openNote, readHistory } from "./history.js";
 import { Judge, NO_GROUNDS } from "./judge.js";
 import { inMember } from "./json.js";
 import { hasPlace } from "./members.js";
@@ -37,6 +37,7 @@ export class BundlePass {
   misjudged = null; // the first judgement that differs: {index, message}
   silences = 0;
   gaps = 0;
+  keys = null; // a Reign: the keys that the log has had; null: not known
   verdicts = []; // answers by verdict
   alerts = []; // alerts by type
   closing = null; // the known close before: {close, index}
@@ -72,14 +73,14 @@ export class BundlePass {
     }
     const stray = z.names.find((name) => !hasPlace(name, this.question));
     if (stray !== undefined) throw new Fault(stray + ": it has no place in an answer to this question", { member: stray });
-    const history = await readHistory(z, policy, opened);
+    this.policy = policy;
     this.head = {
       Origin: a.origin, Question: this.question, Part: a.part, Parts: a.parts, First: a.first, End: a.end, Checkpoint: opened, Policy: text,
       CloseIndex: 0n, Close: null, Cut: 0n, Opened: null, OpenedNS: 0n, Selected: [], Sources: null, Targets: null,
     };
     this.summary = {
       Head: this.head, Claims: [], Answers: 0, Sections: [0, 0, 0, 0, 0, 0], Verdicts: [], Runs: [], OneOffs: 0, Alerts: [], Closes: 0,
-      Approvals: [], Maps: [], Checkpoints: history, FirstNS: 0n, LastNS: 0n,
+      Approvals: [], Maps: [], Checkpoints: [], FirstNS: 0n, LastNS: 0n,
     };
     const [lo, hi] = loggedWindow(this.question);
     this.window = new AnswerWindow({ first: a.first, end: a.end, lo, hi, runsFirst: a.runsFirst ?? 0n, runsEnd: a.runsEnd ?? 0n });
@@ -90,6 +91,13 @@ export class BundlePass {
     if (e.head.log_time_ns < this.ns) throw new Fault("its log time is before that of an earlier entry");
     this.ns = e.head.log_time_ns;
     return hashLeaf(e.bytes);
+  }
+
+  /** Takes the keys that the log has had: they may have signed the checkpoint, and earlier ones. */
+  async takeKeys(reign) {
+    this.keys = reign;
+    await checkSigned(this.archive, reign);
+    this.summary.Checkpoints = await readHistory(this.archive, this.policy, reign, this.head.Checkpoint);
   }
 
   writeMaps(versions) {

@@ -148,7 +148,9 @@ export class Policy {
       }
     }
     if (!this.logs.some((k) => signed.has(k) && k.name === c.Origin)) {
-      throw new Fault("checkpoint of " + JSON.stringify(c.Origin) + ": no signature by a log of the policy");
+      const err = new Fault("checkpoint of " + JSON.stringify(c.Origin) + ": no signature by a log of the policy");
+      err.unsigned = true;
+      throw err;
     }
     if (!this.#satisfied(signed)) {
       throw new Fault("checkpoint of " + JSON.stringify(c.Origin) + ": the policy's quorum of witnesses did not cosign");

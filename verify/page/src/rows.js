@@ -62,6 +62,7 @@ export async function readRows(archive, table) {
     try {
       r = await readRow(input);
       if (rows.length > 0 && compare(rows[rows.length - 1].key, r.key) >= 0) throw new Fault("it does not come after the one before");
+      if (r.count > table.sum) throw new Fault("its stream has " + r.count + " entries, the table " + table.sum);
       if (r.index >= table.rows) throw new Fault("the table has " + table.rows + " rows");
     } catch (err) {
       throw memberFault(ROWS, "row " + rows.length + " of those that are known: ", err);

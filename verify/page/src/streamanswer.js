@@ -43,6 +43,7 @@ export class StreamAnswer {
         if (e.place.index >= this.p.answer.cut) {
           this.#closingEntry(e);
           if (await input.next() !== null) throw new Fault("more entries after that of the close");
+          await this.p.takeKeys(judge.reign);
           return judge.versions;
         }
         if (!GOVERNED.includes(e.place.kind)) throw new Fault("an entry of kind " + word("Kind", e.place.kind) + " stands elsewhere");

@@ -7,6 +7,7 @@ import { finishTileClaims } from "./claims.js";
 import { checkCloseEntry } from "./close.js";
 import { parseBody, parseEntry } from "./entry.js";
 import { Fault } from "./errors.js";
+import { checkSigned } from "./history.js";
 import { Judge, NO_GROUNDS } from "./judge.js";
 import { entryFault } from "./known.js";
 import { ReportWriter } from "./report.js";
@@ -71,11 +72,13 @@ async function auditLog(pass, tiles) {
   });
   audit.end();
   const note = await pass.archive.read(CHECKPOINT_COPY, 1 << 20);
+  pass.keys = judge.reign;
   try {
     judge.reign.openCheckpoint(note);
   } catch (err) {
     throw memberFault(CHECKPOINT_COPY, "by the keys that the log's own entries name: ", err);
   }
+  await checkSigned(pass.archive, judge.reign);
 }
 
 function readTiled(name, bytes, index, before) {
