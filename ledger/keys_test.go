@@ -350,7 +350,10 @@ func TestSuccession(t *testing.T) {
 		if _, err := g.L.Append(t.Context(), ledgertest.Producer, ledgertest.Batch(run, 1, 4, 1)); !errors.As(err, &ended) || ended.Origin != end.Origin || ended.VKey != successor {
 			t.Errorf("an append after the end: %v", err)
 		}
-		if _, err := g.L.Succeed(t.Context(), ops, end); err == nil {
+		if again, err := g.L.Succeed(t.Context(), ops, end); err != nil || again != last {
+			t.Errorf("told again where it ended: %d, %v", again, err)
+		}
+		if _, err := g.L.Succeed(t.Context(), ops, itself); err == nil {
 			t.Error("ended twice")
 		}
 		if ready, why := g.L.Ready(); ready || !strings.Contains(why, end.Origin) {
@@ -523,5 +526,43 @@ func TestFaultsAroundKeys(t *testing.T) {
 	f := newTurnLife()
 	if runs := crashtest.Faults(t, crashtest.Plan{Stride: closeFaultStride}, crashtest.Program{Run: f.run, Check: f.check}); runs < 5 {
 		t.Errorf("only %d runs: the script hardly touches the disk", runs)
+	}
+}
+
+// TestCosignedThroughRotation: witnesses' lines count under the new key from the
+// first head that it signs, without the log being opened again.
+func TestCosignedThroughRotation(t *testing.T) {
+	bag := keyBag{}
+	b := bag.newKey("b")
+	w := ledgertest.Witness{Name: "witness.test/a", Type: ledgertest.WitnessEd25519}
+	g := ledgertest.Create(t, vfs.NewMem(), "log", ledgertest.Options{Keys: bag.find, Policy: ledgertest.WitnessPolicy(1, w)})
+	defer g.Close()
+	cosign := func(what string) {
+		t.Helper()
+		h := g.L.Head()
+		if by, enough, err := g.L.Cosign(h, []byte(w.Line(h.Checkpoint, 1_800_000_000))); err != nil || !enough || len(by) != 1 {
+			t.Errorf("%s: by %v, enough %v, %v", what, by, enough, err)
+		}
+	}
+	cosign("at first")
+	if _, err := rotate(g.L, b, false); err != nil {
+		t.Fatal(err)
+	}
+	cosign("in the overlap")
+	if _, _, err := g.L.RetireKey(t.Context(), ops, "", false); err != nil {
+		t.Fatal(err)
+	}
+	cosign("after it")
+}
+
+func TestCreateChecksPredecessor(t *testing.T) {
+	engine, err := ledgertest.OpenStore(vfs.NewMem(), "log", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	lost := &daybookv1.Predecessor{Origin: "old.test/00000001", Vkey: ledgertest.VKey, Checkpoints: [][]byte{[]byte("no note")}}
+	if err := ledger.Create(t.Context(), ledger.CreateConfig{Store: engine, Signer: ledgertest.Signer(), VKey: ledgertest.VKey, Succeeds: lost}); err == nil {
+		t.Error("a log cites a checkpoint that nobody signed")
 	}
 }

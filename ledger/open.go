@@ -27,6 +27,8 @@ type CreateConfig struct {
 	Anchor      Anchor // nil: none
 	PublicTiles bool   // for good: tiles are public, entries carry a blind
 	Clock       Clock  // zero: the system's
+
+	Succeeds *daybookv1.Predecessor // the log that this one continues; nil: none
 }
 
 // Create makes a log in an empty store: entry 0, origin opened. It refuses a
@@ -46,12 +48,17 @@ func create(cfg CreateConfig, rules uint32) error {
 	}
 	origin := cfg.Signer.Name()
 	body, err := marshal(&daybookv1.OriginOpened{Origin: origin, Vkey: cfg.VKey, FormatVersion: FormatVersion,
-		RulesVersion: rules, LatenessLimitNs: uint64(verify.LatenessLimit), PublicTiles: cfg.PublicTiles})
+		RulesVersion: rules, LatenessLimitNs: uint64(verify.LatenessLimit), PublicTiles: cfg.PublicTiles, Succeeds: cfg.Succeeds})
 	if err != nil {
 		return err
 	}
 	if err := verify.CheckBody(daybookv1.Kind_KIND_ORIGIN_OPENED, body); err != nil {
 		return fmt.Errorf("origin %q: %w", origin, err)
+	}
+	if cfg.Succeeds != nil {
+		if err := verify.CheckPredecessor(origin, cfg.Succeeds); err != nil {
+			return err
+		}
 	}
 	head := verify.BatchHead{FormatVersion: FormatVersion, LogTimeNS: cfg.Clock.Wall(), Producer: origin,
 		KeyFingerprint: sha256.Sum256([]byte(cfg.VKey)), Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND,

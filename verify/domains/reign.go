@@ -53,6 +53,9 @@ func (j *Judge) applyReign(index uint64, logTimeNS int64, kind daybookv1.Kind, b
 		if err == nil && keys.Origin() != m.Origin {
 			err = fmt.Errorf("vkey of %s under origin %s", keys.Origin(), m.Origin)
 		}
+		if err == nil && m.Succeeds != nil {
+			err = verify.CheckPredecessor(m.Origin, m.Succeeds)
+		}
 		j.reign.keys.Store(keys)
 		return err
 	case daybookv1.Kind_KIND_KEY_ROTATION:
