@@ -58,6 +58,9 @@ func runReceipt(c *call) (*result, error) {
 		claims, err = checker.Check(receipt, entry)
 	}
 	r.receiptClaims(claims, policy, len(entry), err == nil)
+	if err == nil {
+		err = r.reignClaims(entry)
+	}
 	if err != nil {
 		r.fail(fmt.Errorf("%s: %w", name, err))
 		r.FirstBadIndex = indexOf(receipt)

@@ -32,6 +32,7 @@ type createOptions struct {
 	Name        string // origin without its random end
 	Domain      string // trust domain of the certificates; empty: Name's host
 	PublicTiles bool
+	Succession  *succession // of a log that this one continues; nil: none
 }
 
 // Clients of a new directory: their SPIFFE ids are spiffe://<domain>/<name>.
@@ -49,6 +50,9 @@ func createLog(ctx context.Context, o createOptions) (origin string, err error) 
 		return "", err
 	}
 	domain, origin, err := originOf(o)
+	if o.Succession != nil {
+		origin, err = o.Succession.Origin, nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -121,7 +125,7 @@ func originOf(o createOptions) (domain, origin string, err error) {
 
 // fillDirectory makes everything in temp, log.vkey last.
 func fillDirectory(ctx context.Context, temp datadir.Dir, o createOptions, origin, domain string) error {
-	skey, vkey, err := note.GenerateKey(rand.Reader, origin)
+	skey, vkey, err := o.Succession.key(origin)
 	if err != nil {
 		return fmt.Errorf("making the log's key: %w", err)
 	}
@@ -132,7 +136,7 @@ func fillDirectory(ctx context.Context, temp datadir.Dir, o createOptions, origi
 	if err := datadir.WriteFile(temp.LogKey(), []byte(skey+"\n"), 0o600); err != nil {
 		return err
 	}
-	if err := createIdentities(temp, domain); err != nil {
+	if err := o.Succession.identities(temp, domain); err != nil {
 		return err
 	}
 	if err := datadir.WriteFile(temp.Profile(), profileText(o.Dir, vkey), 0o644); err != nil {
@@ -144,6 +148,7 @@ func fillDirectory(ctx context.Context, temp datadir.Dir, o createOptions, origi
 	}
 	err = ledger.Create(ctx, ledger.CreateConfig{
 		Store: engine, Signer: signer, VKey: vkey, Anchor: ledger.FileAnchor(o.Dir.Anchor()), PublicTiles: o.PublicTiles,
+		Succeeds: o.Succession.predecessor(),
 	})
 	if err := errors.Join(err, engine.Close()); err != nil {
 		return fmt.Errorf("making the log: %w", err)

@@ -78,7 +78,7 @@ For real:     daybookd init --data DIR --origin example.com/audit
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(newInitCommand(), newServeCommand(), newStatusCommand(), newFsckCommand(), newReindexCommand(), newDemoCommand(), newMirrorCommand(), newIdentityCommand(), newKeyCommand(), newConfigCommand(), newVersionCommand())
+	root.AddCommand(newInitCommand(), newServeCommand(), newStatusCommand(), newFsckCommand(), newReindexCommand(), newDemoCommand(), newMirrorCommand(), newSucceedCommand(), newIdentityCommand(), newKeyCommand(), newConfigCommand(), newVersionCommand())
 	return root
 }
 
