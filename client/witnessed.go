@@ -22,8 +22,8 @@ var ErrNotWitnessed = errors.New("not witnessed yet")
 var ErrNoWitnesses = errors.New("the log has no witnesses")
 
 // Policy returns the policy (c2sp tlog-policy) that the server names for its log,
-// with the log's witnesses and their quorum. It trusts a key of the log that this client
-// does; which witnesses to believe is the server's word, until somebody from
+// with the log's witnesses and their quorum. It trusts no key of
+// the log but those that this client does; which witnesses to believe is the server's word, until somebody from
 // outside says the same.
 func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy, err error) {
 	a, err := c.queries().GetCheckpoint(ctx, &apiv1.GetCheckpointRequest{})
@@ -33,14 +33,26 @@ func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy
 	if _, err := c.memory.check(a.Checkpoint); err != nil {
 		return "", nil, err
 	}
+	c.memory.learnDue() // of a log whose key was replaced
 	policy, err = verify.ParsePolicy([]byte(a.Policy))
-	if err == nil && !c.memory.knowsOne(policy.LogKeys()) {
-		err = errors.New("it trusts no key of the log that is known here")
+	if err == nil {
+		err = c.checkLogKeys(policy)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("the server's policy does not hold: %w", err)
 	}
 	return a.Policy, policy, nil
+}
+
+// checkLogKeys refuses a policy that trusts any log's key but those that follow from
+// the known one.
+func (c *Client) checkLogKeys(policy *verify.Policy) error {
+	for _, vkey := range policy.LogKeys() {
+		if !slices.ContainsFunc(c.Keys().Signing(), func(k verify.LogKey) bool { return k.VKey == vkey }) {
+			return fmt.Errorf("it trusts %s, which does not follow from the log's key that is known here", vkey)
+		}
+	}
+	return nil
 }
 
 // WaitWitnessed waits until the quorum of the policy has cosigned a checkpoint that
@@ -92,11 +104,6 @@ func pauseWitness(ctx context.Context, d time.Duration, why error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrNotWitnessed, why)
 	}
-}
-
-// knowsOne tells whether one of the keys is the log's, as far as is known here.
-func (m *memory) knowsOne(vkeys []string) bool {
-	return slices.ContainsFunc(m.keys.Load().chain.Keys(), func(k verify.LogKey) bool { return slices.Contains(vkeys, k.VKey) })
 }
 
 // checkWitnessed checks a witnessed checkpoint.

@@ -534,7 +534,7 @@ func TestFaultsAroundKeys(t *testing.T) {
 func TestCosignedThroughRotation(t *testing.T) {
 	bag := keyBag{}
 	b := bag.newKey("b")
-	w := ledgertest.Witness{Name: "witness.test/a", Type: ledgertest.WitnessEd25519}
+	w := witnessA
 	g := ledgertest.Create(t, vfs.NewMem(), "log", ledgertest.Options{Keys: bag.find, Policy: ledgertest.WitnessPolicy(1, w)})
 	defer g.Close()
 	cosign := func(what string) {

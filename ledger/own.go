@@ -2,9 +2,9 @@ package ledger
 
 import (
 	"context"
-	"fmt"
-
+	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
@@ -193,4 +193,9 @@ func (l *Ledger) conflictAlert(producer string, run verify.Hash, number, index u
 // again.
 func marshal(m proto.Message) ([]byte, error) {
 	return proto.MarshalOptions{Deterministic: true}.Marshal(m)
+}
+
+func randomHash() (h verify.Hash) {
+	rand.Read(h[:])
+	return h
 }

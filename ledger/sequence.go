@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -388,9 +387,4 @@ func (q *sequencer) touch(r *run) error {
 	}
 	runs[key] = now
 	return nil
-}
-
-func randomHash() (h verify.Hash) {
-	rand.Read(h[:])
-	return h
 }
