@@ -63,6 +63,7 @@ func nextSteps(dir datadir.Dir, origin string) string {
                backups of %[2]s, it tells an older copy from the newest.
   Serve        daybookd serve --data %[2]s
   Append       daybook append --profile %[2]s/profile.yaml event.json
-  Hand out     %[2]s/log.vkey to whoever checks receipts.
+  Lodge        the page that daybookd key card --data %[2]s prints, with regulator
+               and auditor, before they ask; %[2]s/log.vkey checks receipts.
 `, origin, dir)
 }
