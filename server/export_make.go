@@ -59,6 +59,9 @@ func (s *exporter) export(ctx context.Context, r *apiv1.ExportRequest, q *questi
 	if err != nil {
 		return err
 	}
+	if r := q.Range; r != nil && r.End > size {
+		return badRequest("range: it ends at entry %d, the checkpoint has %d", r.End, size)
+	}
 	note, err := s.log.ArchivedAt(size)
 	if err != nil {
 		return err
@@ -111,6 +114,9 @@ func (s *exporter) part(ctx context.Context, plan *bundle.Plan, head *apiv1.Expo
 
 // ofExport words the errors of a build for whoever asked.
 func ofExport(err error) error {
+	if errors.Is(err, bundle.ErrTooLarge) {
+		return tooLarge("the file would be over 4 GiB: ask for less, or in parts (--split); a whole log is never split, but mirrors take it as tiles")
+	}
 	if errors.Is(err, bundle.ErrNoClose) {
 		return &requestError{codes.FailedPrecondition, ReasonNotFound,
 			"no close is below the checkpoint, and without one nothing can be shown to be complete: ask without --no-close, or at a later checkpoint"}

@@ -269,6 +269,7 @@ func TestExportsAreRefused(t *testing.T) {
 		{"at a size that is not archived", reader, ask("{}", func(r *apiv1.ExportRequest) { r.TreeSize = 2 }), server.ReasonNotFound},
 		{"at a size to come", reader, ask("{}", func(r *apiv1.ExportRequest) { r.TreeSize = 1 << 40 }), server.ReasonNotFound},
 		{"without any close", reader, ask("{}", func(r *apiv1.ExportRequest) { r.NoClose = true }), server.ReasonNotFound},
+		{"of entries to come", reader, ask("range: {first: 0, end: 1000}"), server.ReasonBadRequest},
 		{"from a part that is not there", reader, ask("{}", func(r *apiv1.ExportRequest) { r.FirstPart = 2 }), server.ReasonBadRequest},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,6 +16,9 @@ import (
 // can be shown to be whole: close it, and wait for a checkpoint.
 var ErrNoClose = errors.New("the log has no close below its newest archived checkpoint: close it first")
 
+// ErrTooLarge says that an answer does not fit a file, or the parts it may have.
+var ErrTooLarge = fmt.Errorf("the file would have more than %d bytes or %d members: split it, or ask for less", uint64(maxFile), maxMembers)
+
 // A Plan is what is the same in all parts of a bundle. It is not safe for
 // concurrent use.
 type Plan struct {

@@ -99,7 +99,7 @@ func newZipWriter(w io.Writer) *zipWriter { return &zipWriter{w: w} }
 // begin opens the next member: what is written until end is its content.
 func (z *zipWriter) begin(name string) error {
 	if z.written > maxFile || len(z.members) > maxMembers {
-		return fmt.Errorf("member %s: the file would have more than %d bytes or %d members: split it", name, uint64(maxFile), maxMembers)
+		return fmt.Errorf("member %s: %w", name, ErrTooLarge)
 	}
 	z.members = append(z.members, zipMember{name: name, offset: uint32(z.written)})
 	z.crc, z.sum, z.size = crc32.NewIEEE(), sha256.New(), 0
@@ -110,7 +110,7 @@ func (z *zipWriter) begin(name string) error {
 // Write appends to the open member.
 func (z *zipWriter) Write(b []byte) (int, error) {
 	if z.written+uint64(len(b)) > maxFile {
-		return 0, fmt.Errorf("the file would have more than %d bytes: split it", uint64(maxFile))
+		return 0, ErrTooLarge
 	}
 	z.crc.Write(b)
 	z.sum.Write(b)
