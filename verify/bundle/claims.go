@@ -46,7 +46,6 @@ func (p *pass) summarize(runs []*run) {
 	s := p.summary
 	for _, r := range runs {
 		s.Runs = append(s.Runs, r.Run)
-		p.gaps += r.Gaps
 	}
 	s.OneOffs = p.runs.oneOffs
 	p.judge.Approvals(func(a domains.Approved) bool {

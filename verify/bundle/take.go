@@ -56,6 +56,8 @@ func (p *pass) take(e *knownEntry) error {
 		return err
 	}
 	switch {
+	case st.kind == daybookv1.Kind_KIND_GAP && inWindow:
+		p.gaps++
 	case st.kind == daybookv1.Kind_KIND_CLOSE:
 		return p.takeClose(e, leaf, inWindow)
 	case st.kind == daybookv1.Kind_KIND_ALERT && inWindow:

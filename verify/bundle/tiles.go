@@ -256,6 +256,8 @@ func (p *pass) takeTiled(e *knownEntry) error {
 		return err
 	}
 	switch kind {
+	case daybookv1.Kind_KIND_GAP:
+		p.gaps++
 	case daybookv1.Kind_KIND_CLOSE:
 		return p.takeClose(e, leaf, true)
 	case daybookv1.Kind_KIND_ALERT:

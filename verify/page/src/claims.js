@@ -8,7 +8,6 @@ import { word } from "./words.js";
 function finishCounts(pass, runs) {
   const s = pass.summary, named = (list, enumName) => list.map((n, v) => ({ Name: word(enumName, v), Count: n })).filter((c) => c?.Count > 0);
   s.Runs = runs.map((r) => r.report);
-  pass.gaps = s.Runs.reduce((n, r) => n + r.Gaps, 0);
   s.OneOffs = pass.runs.oneOffs;
   s.Approvals = pass.judge.approvals.all;
   s.Verdicts = named(pass.verdicts, "Verdict");

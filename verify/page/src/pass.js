@@ -36,7 +36,7 @@ export class BundlePass {
   judge = new Judge();
   misjudged = null; // the first judgement that differs: {index, message}
   silences = 0;
-  gaps = 0;
+  gaps = 0; // entries in the window by which numbers are declared as lost, of runs with answers or without
   keys = null; // a Reign: the keys that the log has had; null: not known
   verdicts = []; // answers by verdict
   alerts = []; // alerts by type

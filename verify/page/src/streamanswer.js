@@ -139,6 +139,7 @@ export class StreamAnswer {
     if (s.kind === KIND.access) return this.p.takeAccess(e, leaf, grounds, s.asked, inWindow, inRuns);
     this.p.judge.take(index, head.log_time_ns, place.kind, e.body);
     await this.p.runs.follow(e, e.message, inRuns, inWindow);
+    if (s.kind === KIND.gap && inWindow) this.p.gaps++;
     if (s.kind === KIND.close) this.p.takeClose(e, leaf, inWindow);
     if (s.kind === KIND.alert && inWindow) this.p.takeAlert(e);
   }

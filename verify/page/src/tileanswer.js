@@ -105,6 +105,7 @@ async function takeTiled(pass, e) {
     if (kind === KIND["domain-map"]) pass.summary.Maps.push(pass.judge.version);
   }
   await pass.runs.follow(e, e.message, inRuns, true);
+  if (kind === KIND.gap) pass.gaps++;
   if (kind === KIND.close) pass.takeClose(e, leaf, true);
   if (kind === KIND.alert) pass.takeAlert(e);
 }
