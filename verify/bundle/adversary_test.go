@@ -469,7 +469,7 @@ func derivedAttacks() []attack {
 	text("alerts", "data/alerts.csv", "index,", "Index,")
 	text("approvals", "data/approvals.csv", "cco", "ccp")
 	text("closes", "data/closes.csv", "index,", "Index,")
-	text("runs", "data/runs.csv", "yes", "no")
+	text("runs", "data/runs.csv", ",no,no,", ",no,yes,")
 	for _, name := range []string{"data/accesses-001.csv", "data/accesses-001.jsonl", "report.html", "README.txt", "maps/00000000000000000006.yaml", "data/columns.csv", "data/alerts.csv"} {
 		list = append(list,
 			attack{name + " left out", func(f *forge) { f.stale = true; delete(f.files, name) }, []string{name}},

@@ -113,8 +113,9 @@ func (p *pass) accepted() report.Claim {
 
 func (p *pass) numbered(runs []*run) report.Claim {
 	c := report.Claim{Name: report.ClaimNumbered, State: report.Proved}
-	proved := 0
+	proved, unseen := 0, uint64(0)
 	for _, r := range runs {
+		unseen += r.unseen
 		if r.fault != nil {
 			return report.Claim{Name: report.ClaimNumbered, State: report.Failed, Detail: fmt.Sprintf("run %s of %s: %s", r.id.Run, r.Producer, r.Reason)}
 		}
@@ -130,6 +131,9 @@ func (p *pass) numbered(runs []*run) report.Claim {
 		fallthrough
 	default:
 		c.Detail = fmt.Sprintf("%d of %d runs: their producers signed that no number is missing", proved, len(runs))
+	}
+	if unseen > 0 {
+		c.Detail += fmt.Sprintf("; of %d numbers only the hashes are here: that the log has their entries is shown by a file of the whole log", unseen)
 	}
 	if p.summary.OneOffs > 0 {
 		c.Detail += fmt.Sprintf("; %d answers were sent one at a time, in no run", p.summary.OneOffs)

@@ -1,12 +1,69 @@
 package bundle_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
+	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
+	"github.com/daybook-ledger/daybook/verify/bundle/report"
 )
+
+// knowing is a source that knows the hash of the body that the log dropped.
+type knowing struct {
+	*worldSource
+	number uint64
+	sum    verify.Hash
+}
+
+// Numbers yields what is there, and the hash of what was dropped.
+func (s *knowing) Numbers(ctx context.Context, producer string, run verify.Hash, first, end uint64, yield func(verify.Hash) error) error {
+	for k := first; k < end; k++ {
+		if k != s.number {
+			if err := s.worldSource.Numbers(ctx, producer, run, k, k+1, yield); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := yield(s.sum); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestDroppedNumber: a ledger that took an event in and left it out of the log can
+// show its hash where a file has the bodies of other numbers not. Nothing is proved
+// of a run with such a number.
+func TestDroppedNumber(t *testing.T) {
+	w := newWorld(t, start, "witness.example/a", "witness.example/b")
+	web := w.run("spiffe://web/gateway", "1", daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+	w.append(web, daybookv1.Kind_KIND_ACCESS, w.event("web", "prod-db"))
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(w.event("web", "prod-db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := verify.Hash(sha256.Sum256(body))
+	web.last++
+	web.hash = verify.RunNext(web.hash, web.last, sum)
+	dropped := web.last
+	w.append(web, daybookv1.Kind_KIND_ACCESS, w.event("web", "prod-db"))
+	w.heartbeat(web)
+	w.now = start.Add(15 * time.Hour).UnixNano()
+	w.closeAt(w.now)
+	w.archive()
+	r := check(t, w.trust(), build(t, &knowing{w.source(), dropped, sum}, "from: web\nto: prod-db\n"))
+	c := r.Claims[2]
+	if c.State != report.NotClaimed || !strings.Contains(c.Detail, "0 of 1 runs") || !strings.Contains(c.Detail, "of 1 numbers only the hashes are here") {
+		t.Errorf("%s: %s: %s", r.Verdict, c.State, c.Detail)
+	}
+}
 
 // TestGapWithoutAnswers: what a run lost could have been an answer, also where it
 // has none, or where none of the entries is an access.

@@ -116,7 +116,9 @@
 // resumption, heartbeat or end states must then be the running hash, and a
 // signature must verify. Entries outside the window of runs move no run, but a
 // run opened or resumed before it gives its certificate. A run is whole if each of
-// its answers came after the anchor and a signature later covers the last.
+// its answers came after the anchor, a signature later covers the last, and no
+// number was taken from numbers.bin: that the log has an entry of which there is but
+// a hash is not shown.
 //
 // An event sent alone, whose run is [verify.OneOffRunID] and number 1, is in none.
 //

@@ -31,6 +31,7 @@ type run struct {
 	running  verify.Hash
 	next     uint64 // number that is expected
 	loose    uint64 // answers before it was anchored
+	unseen   uint64 // numbers of which only the hash of the body is in the bundle
 	fault    error  // the first thing that does not fit
 	faultAt  uint64 // index of the entry that shows it
 
@@ -221,6 +222,7 @@ func (r *run) take(end uint64, numbers numbering) error {
 		return nil
 	}
 	at := r.next
+	r.unseen += end - r.next
 	err := numbers(r, r.next, end, func(h verify.Hash) {
 		r.running = verify.RunNext(r.running, at, h)
 		at++
@@ -280,7 +282,9 @@ func (r *run) certificate(der []byte, fail func(string, ...any) error) error {
 }
 
 // judge says whether every answer of the run lies between its anchor and a later
-// signature that verified, and why not. The words are in the report.
+// signature that verified, and why not. A number of which there is only a hash may
+// be that of an entry that the log never took in: then nothing is proved. The words
+// are in the report.
 func (r *run) judge() {
 	switch {
 	case r.fault != nil:
@@ -293,6 +297,8 @@ func (r *run) judge() {
 		r.Reason = fmt.Sprintf("%d answers come before the first number that its producer signed here", r.loose)
 	case r.Signed < r.Last:
 		r.Reason = fmt.Sprintf("its producer signed the numbers up to %d; the last answer has number %d", r.Signed, r.Last)
+	case r.unseen > 0:
+		r.Reason = fmt.Sprintf("of %d of its numbers only the hashes are here, which its producer signed: that the log has their entries is shown by a file of the whole log", r.unseen)
 	default:
 		r.Proved = true
 	}

@@ -63,8 +63,10 @@ function numbered(pass, runs) {
   }
   const proved = runs.filter((r) => r.report.Proved).length, lone = pass.summary.OneOffs;
   const detail = runs.length === 0 ? "no answer is of a run" : proved + " of " + runs.length + " runs: their producers signed that no number is missing";
+  const unseen = runs.reduce((n, r) => n + r.unseen, 0n);
+  const hashed = unseen > 0n ? "; of " + unseen + " numbers only the hashes are here: that the log has their entries is shown by a file of the whole log" : "";
   return claim(name, runs.length > 0 && proved === runs.length ? "proved" : "not claimed",
-    detail + (lone > 0 ? "; " + lone + " answers were sent one at a time, in no run" : ""));
+    detail + hashed + (lone > 0 ? "; " + lone + " answers were sent one at a time, in no run" : ""));
 }
 
 function authorized(pass) {

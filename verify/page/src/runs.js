@@ -37,6 +37,7 @@ class FollowedRun {
     this.running = null;
     this.next = 0n; // number that is expected
     this.loose = 0; // answers before it was anchored
+    this.unseen = 0n; // numbers of which only the hash of the body is in the bundle
     this.fault = null; // the first thing that does not fit, and where
     this.report = {
       Producer: producer, Run: run, Opened: null, Answers: 0, First: 0n, Last: 0n, Signed: 0n, Gaps: 0, Lost: 0n, Declined: 0,
@@ -94,6 +95,7 @@ class FollowedRun {
 
   /** Takes the numbers below end that are not in the bundle. */
   async take(end, numbers) {
+    if (this.next < end) this.unseen += end - this.next;
     for (; this.next < end; this.next++) {
       if (!numbers.has(32)) {
         if (numbers.left < 32) throw new Fault(numbers.name + ": numbers are missing", { member: numbers.name });
@@ -143,6 +145,7 @@ class FollowedRun {
     else if (!this.anchored) r.Reason = "nothing that its producer signed is here";
     else if (this.loose > 0) r.Reason = this.loose + " answers come before the first number that its producer signed here";
     else if (r.Signed < r.Last) r.Reason = "its producer signed the numbers up to " + r.Signed + "; the last answer has number " + r.Last;
+    else if (this.unseen > 0n) r.Reason = "of " + this.unseen + " of its numbers only the hashes are here, which its producer signed: that the log has their entries is shown by a file of the whole log";
     else r.Proved = true;
   }
 }
