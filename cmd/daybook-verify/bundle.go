@@ -7,9 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
+	_ "time/tzdata" // an examiner's machine may have no table of zones
 
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle"
+	"github.com/daybook-ledger/daybook/verify/bundle/question"
 	"github.com/daybook-ledger/daybook/verify/bundle/report"
 )
 
@@ -184,14 +187,28 @@ func (r *result) questionClaim(found *bundle.Result) {
 		}
 	}
 	if q.Period != nil {
-		text += fmt.Sprintf(", period %s in %s by %s time", plain(q.Period.Text), plain(q.Period.Zone), map[string]string{"logged": "log", "occurred": "event"}[q.Period.By])
+		text += fmt.Sprintf(", period %s in %s by %s time, from %s to %s", plain(q.Period.Text), plain(q.Period.Zone),
+			map[string]string{"logged": "log", "occurred": "event"}[q.Period.By], q.Period.Start, q.Period.End)
+		fields["start"], fields["end"] = q.Period.Start, q.Period.End
 	}
 	if n := len(found.Parts); n < s.Head.Parts {
 		text += fmt.Sprintf(", part %d of %d alone", s.Head.Part, s.Head.Parts)
 	}
 	r.claim("question", fields, "%s: %d answers", text, answers)
+	r.zoneClaim(q.Period)
 	for i, d := range digests {
 		r.claim("manifest", map[string]any{"sha256": d}, "manifest of part %d: SHA-256 %s", found.Parts[i].Head.Part, d)
+	}
+}
+
+// zoneClaim says where the bounds of the period are not those of its zone by the
+// table of zones of this program.
+func (r *result) zoneClaim(p *question.Period) {
+	if p == nil {
+		return
+	}
+	if err := p.InZone(time.LoadLocation); err != nil {
+		r.claim("zone", map[string]any{"agrees": false}, "CAUTION: the period may have been shifted: by this program's table of zones, %s", plain(err.Error()))
 	}
 }
 

@@ -399,6 +399,7 @@ func documentAttacks(src *worldSource) []attack {
 		text("question: another format", "question.json", `daybook-question/v1`, `daybook-question/x1`),
 		text("question: not canonical", "question.json", `"case"`, ` "case"`, "question.json"),
 		text("question: an unknown key", "question.json", `"case"`, `"cases"`, "question.json"),
+		text("question: said to be in UTC", "question.json", `"zone": "America/New_York"`, `"zone": "UTC"`, "question.json"),
 		text("question: a longer zone", "question.json", `"zone": "America/New_York"`, `"zone": ""`, "question.json"),
 		answer("another size", "size", size, -1), answer("a larger size", "size", size, 1),
 		answer("two parts", "parts", 1, 1), answer("the second part", "part", 1, 1),

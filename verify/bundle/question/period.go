@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// Local time has never been further from UTC since 1970: whoever writes offsets may
+// not shift a period further.
+const (
+	westmost = -12 * 3600 // seconds
+	eastmost = 14 * 3600
+)
+
 // The first time a period may name, and the last, exclusive: what fits an int64 of
 // nanoseconds since 1970, with some room.
 const (
@@ -76,6 +83,21 @@ func (p *Period) isLocal(t, local time.Time) bool {
 	return !exists && serves
 }
 
+// InZone says whether the period has the bounds that zones give its text: who writes
+// the offsets could shift it. zones may be of another year than those it was asked
+// with, so that a difference is for people to look at. Check has passed.
+func (p *Period) InZone(zones Zones) error {
+	in := period{text: p.Text, zone: p.Zone, by: p.By}
+	own, err := in.period(zones)
+	if err != nil {
+		return err
+	}
+	if own.Start != p.Start || own.End != p.End {
+		return fmt.Errorf("period %.80q in %.64q is [%s, %s), not [%s, %s)", p.Text, p.Zone, own.Start, own.End, p.Start, p.End)
+	}
+	return nil
+}
+
 // Ends returns the end of the period in UTC nanoseconds, exclusive. Check has
 // passed.
 func (p *Period) Ends() int64 {
@@ -87,6 +109,9 @@ func (p *Period) checkOffsets() error {
 	if len(p.Offsets) == 0 || len(p.Offsets) > MaxOffsets {
 		return fmt.Errorf("period has %d offsets, want 1 to %d", len(p.Offsets), MaxOffsets)
 	}
+	if p.Zone == "UTC" && (len(p.Offsets) > 1 || p.Offsets[0].Seconds != 0) {
+		return fmt.Errorf("period.offsets are not those of UTC")
+	}
 	var last time.Time
 	for i, o := range p.Offsets {
 		from, err := parseTime(o.From)
@@ -96,8 +121,8 @@ func (p *Period) checkOffsets() error {
 		if i == 0 && !from.IsZero() || i > 0 && !from.After(last) {
 			return fmt.Errorf("period.offsets[%d].from: the first is from year 1, they ascend", i)
 		}
-		if o.Seconds <= -24*3600 || o.Seconds >= 24*3600 {
-			return fmt.Errorf("period.offsets[%d].seconds: %d is a day or more", i, o.Seconds)
+		if o.Seconds < westmost || o.Seconds > eastmost {
+			return fmt.Errorf("period.offsets[%d].seconds: %d is the offset of no zone", i, o.Seconds)
 		}
 		if err := checkText(o.Name); err != nil || o.Name == "" || len(o.Name) > 32 {
 			return fmt.Errorf("period.offsets[%d].name is none", i)

@@ -165,3 +165,36 @@ func TestPeriodsFarAhead(t *testing.T) {
 		}
 	}
 }
+
+// TestShiftedOffsets: whoever answers a question may not shift its period by offsets
+// that no zone has, and what is left to him shows against a table of zones.
+func TestShiftedOffsets(t *testing.T) {
+	for _, c := range []struct {
+		zone         string
+		seconds      int
+		start        string
+		taken, agree bool
+	}{
+		{"UTC", 0, "2026-05-17T00:00:00Z", true, true},
+		{"UTC", -4 * 3600, "2026-05-17T04:00:00Z", false, false},
+		{"America/New_York", -4 * 3600, "2026-05-17T04:00:00Z", true, true},
+		{"America/New_York", -23 * 3600, "2026-05-17T23:00:00Z", false, false},
+		{"America/New_York", 15 * 3600, "2026-05-16T09:00:00Z", false, false},
+		{"America/New_York", -11 * 3600, "2026-05-17T11:00:00Z", true, false},
+		{"Mars/Base", -4 * 3600, "2026-05-17T04:00:00Z", true, false},
+	} {
+		start, err := time.Parse(time.RFC3339, c.start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &question.Period{Text: "2026-05-17", Zone: c.zone, By: question.ByLogged, Start: c.start, End: start.Add(24 * time.Hour).Format(time.RFC3339),
+			Offsets: []question.Offset{{From: "0001-01-01T00:00:00Z", Seconds: c.seconds, Name: "X"}}}
+		q := &question.Question{Format: question.FormatName, Period: p}
+		if err := q.Check(); (err == nil) != c.taken {
+			t.Errorf("%s at %d: %v", c.zone, c.seconds, err)
+		}
+		if err := p.InZone(time.LoadLocation); c.taken && (err == nil) != c.agree {
+			t.Errorf("%s at %d, by the table: %v", c.zone, c.seconds, err)
+		}
+	}
+}

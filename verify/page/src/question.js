@@ -12,6 +12,7 @@ const MAX_TEXT = 256, MAX_STREAMS = 10000, MAX_OFFSETS = 1000, MAX_QUESTION = 4 
 const SECOND = 1000000000n;
 const REPORTED = 86400n * SECOND; // how long before an access its report can be in the log
 const FOREVER = [-(1n << 63n), (1n << 63n) - 1n];
+const WESTMOST = -12n * 3600n, EASTMOST = 14n * 3600n; // seconds: local time was never further from UTC since 1970
 const YEAR_ONE = -62135596800n;
 
 /** Reads a canonical question strictly. The result has Go's field names, and the bounds of its window. */
@@ -71,7 +72,7 @@ function parsePeriod(object) {
   const start = parseTime(f.start), end = parseTime(f.end);
   if (start === null || end === null || start >= end || yearOf(start) < 1970 || yearOf(end) > 2200) throw new Fault("question: period is none");
   const offsets = f.offsets.map((o) => fieldsOf(o, { from: "string!", seconds: "int!", name: "string!" }, "question: period.offsets"));
-  checkOffsets(offsets);
+  checkOffsets(offsets, f.zone);
   checkBounds(f.text, start, end, offsets);
   return {
     Text: f.text, Zone: f.zone, By: f.by, Start: f.start, End: f.end, startNS: start * SECOND, endNS: end * SECOND,
@@ -105,16 +106,17 @@ function isLocal(at, local, offsets) {
   return !exists && serves;
 }
 
-function checkOffsets(offsets) {
+function checkOffsets(offsets, zone) {
   const refuse = (why) => {
     throw new Fault("question: period.offsets: " + why);
   };
   if (offsets.length === 0 || offsets.length > MAX_OFFSETS) refuse("there are " + offsets.length);
+  if (zone === "UTC" && (offsets.length > 1 || offsets[0].seconds !== 0n)) refuse("not those of UTC");
   let last = null;
   for (const o of offsets) {
     const from = parseTime(o.from);
     if (from === null || (last === null ? from !== YEAR_ONE : from <= last)) refuse("the first is from year 1, they ascend");
-    if (o.seconds <= -86400n || o.seconds >= 86400n) refuse("a day or more");
+    if (o.seconds < WESTMOST || o.seconds > EASTMOST) refuse("those of no zone");
     checkText(o.name, "period.offsets.name");
     if (o.name === "" || utf8(o.name).length > 32) refuse("without a name");
     last = from;
