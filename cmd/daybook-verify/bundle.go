@@ -219,5 +219,5 @@ func (r *result) limitsClaim(s *report.Summary) {
 		return
 	}
 	r.claim("until", map[string]any{"cut": h.Cut, "size": h.Checkpoint.Size, "time": utc(h.Close.PeriodEndNs)},
-		"the answer reaches to %s, the end of the newest close: %d entries after it are not in it", utc(h.Close.PeriodEndNs), h.Checkpoint.Size-h.Cut)
+		"the answer reaches to %s, the end of the close it rests on: %d entries after it are not in it", utc(h.Close.PeriodEndNs), h.Checkpoint.Size-h.Cut)
 }

@@ -226,7 +226,9 @@ func (r *Result) trust(p *pass, trust Trust) error {
 		if err != nil {
 			return fmt.Errorf("the checkpoint under the policy that you gave: %w", err)
 		}
-		r.Claims[len(r.Claims)-1] = countersigned(r.Opened.Witnesses)
+		c := countersigned(r.Opened.Witnesses)
+		c.Detail += strangers(p.head.Checkpoint.Witnesses, r.Opened.Witnesses)
+		r.Claims[len(r.Claims)-1] = c
 	}
 	if trust.Held != nil {
 		return compareHeld(trust.Held, trust.Policy, p.summary)

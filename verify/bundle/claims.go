@@ -98,7 +98,7 @@ func (p *pass) unaltered() report.Claim {
 
 func (p *pass) accepted() report.Claim {
 	c := report.Claim{Name: report.ClaimAccepted, State: report.Proved,
-		Detail: fmt.Sprintf("these %d answers are all that the log took among its first %d entries, from %d streams", p.summary.Answers, p.head.Cut, len(p.head.Selected))}
+		Detail: fmt.Sprintf("these %d answers are all that the log took among the first %d of its %d entries, from %d streams", p.summary.Answers, p.head.Cut, p.answer.Size, len(p.head.Selected))}
 	if p.answer.Parts > 1 {
 		c.Detail = fmt.Sprintf("these %d answers are all that the log took in entries %d to %d, from %d streams; this is part %d of %d",
 			p.summary.Answers, p.answer.First, max(p.answer.End, 1)-1, len(p.head.Selected), p.answer.Part, p.answer.Parts)
@@ -145,13 +145,26 @@ func (p *pass) authorized() report.Claim {
 	if p.misjudged != nil {
 		return report.Claim{Name: report.ClaimAuthorized, State: report.Failed, Detail: fmt.Sprintf("entry %d: %v", p.wrongAt, p.misjudged)}
 	}
-	c := report.Claim{Name: report.ClaimAuthorized, State: report.Proved, Detail: "every verdict follows from the maps and approvals in this file"}
+	c := report.Claim{Name: report.ClaimAuthorized, State: report.Proved, Detail: "every verdict, also that an access was not authorized, follows from the maps and approvals in this file"}
 	sep := ": "
 	for _, v := range p.summary.Verdicts {
 		c.Detail += fmt.Sprintf("%s%d %s", sep, v.Count, v.Name)
 		sep = ", "
 	}
 	return c
+}
+
+// strangers says which cosigners, that the file's own policy and report name, are
+// none of the examiner's: anybody adds a line to the policy in a file, and a
+// signature to its checkpoint.
+func strangers(own, trusted []verify.Cosigned) string {
+	others := slices.DeleteFunc(slices.Clone(own), func(w verify.Cosigned) bool {
+		return slices.ContainsFunc(trusted, func(t verify.Cosigned) bool { return t.Name == w.Name && t.Unix == w.Unix })
+	})
+	if len(others) == 0 {
+		return ""
+	}
+	return "; the report in the file names " + countersigned(others).Detail + ", which your policy does not bear out"
 }
 
 // countersigned says who cosigned, in the order of time and name.

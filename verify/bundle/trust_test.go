@@ -44,6 +44,9 @@ func TestTrust(t *testing.T) {
 		if r.Verdict != c.verdict || !strings.Contains(r.Reason, c.reason) || string(r.Claims[4].State) != c.claimed {
 			t.Errorf("policy %s: %s: %q, %+v", c.name, r.Verdict, r.Reason, r.Claims[4])
 		}
+		if named := strings.Contains(r.Claims[4].Detail, "which your policy does not bear out"); named != (c.name == "its key alone") {
+			t.Errorf("policy %s: who countersigned by the file alone: %s", c.name, r.Claims[4].Detail)
+		}
 	}
 }
 

@@ -1,7 +1,7 @@
 // The check of a bundle, whole: one file, or several parts of one answer.
 
 import { equal, hex, utf8 } from "./bytes.js";
-import { countersigned } from "./claims.js";
+import { countersigned, strangers } from "./claims.js";
 import { Fault, Newer } from "./errors.js";
 import { followKeys } from "./follow.js";
 import { compareHeld } from "./history.js";
@@ -182,7 +182,8 @@ async function compareWithTrust(pass, trust, options, result) {
     } catch (err) {
       throw new Fault("the checkpoint under the policy that you gave: " + err.message);
     }
-    result.Claims[4] = countersigned(result.Opened.Witnesses);
+    const c = countersigned(result.Opened.Witnesses);
+    result.Claims[4] = { ...c, Detail: c.Detail + strangers(pass.head.Checkpoint.Witnesses, result.Opened.Witnesses) };
   }
   if (!options.checkpoint) return;
   compareHeld({ note: asBytes(options.checkpoint), proof: options.proof ? asBytes(options.proof) : null }, trust, pass.summary);

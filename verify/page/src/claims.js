@@ -43,7 +43,7 @@ function claim(Name, State, Detail) {
 
 function accepted(pass) {
   const { summary: s, head, answer: a, question: q } = pass, from = ", from " + head.Selected.length + " streams";
-  let detail = "these " + s.Answers + " answers are all that the log took among its first " + head.Cut + " entries" + from, state = "proved";
+  let detail = "these " + s.Answers + " answers are all that the log took among the first " + head.Cut + " of its " + a.size + " entries" + from, state = "proved";
   if (a.parts > 1) {
     const last = (a.end > 1n ? a.end : 1n) - 1n;
     detail = "these " + s.Answers + " answers are all that the log took in entries " + a.first + " to " + last + from + "; this is part " + a.part + " of " + a.parts;
@@ -72,13 +72,19 @@ function numbered(pass, runs) {
 function authorized(pass) {
   if (pass.misjudged !== null) return claim("authorized", "failed", "entry " + pass.misjudged.index + ": " + pass.misjudged.message);
   const counts = pass.summary.Verdicts.map((v) => v.Count + " " + v.Name).join(", ");
-  return claim("authorized", "proved", "every verdict follows from the maps and approvals in this file" + (counts === "" ? "" : ": " + counts));
+  return claim("authorized", "proved", "every verdict, also that an access was not authorized, follows from the maps and approvals in this file" + (counts === "" ? "" : ": " + counts));
 }
 
 /** A time of Unix seconds as RFC 3339 in UTC. */
 export function unixTime(seconds) {
   const t = new Date(Number(seconds) * 1000);
   return Number.isNaN(t.getTime()) ? String(seconds) : t.toISOString().replace(/^\+0*/, "").replace(/\.\d+Z$/, "Z");
+}
+
+/** Which cosigners, that the file's own policy and report name, are none of the examiner's. */
+export function strangers(own, trusted) {
+  const others = own.filter((w) => !trusted.some((t) => t.Name === w.Name && t.Unix === w.Unix));
+  return others.length === 0 ? "" : "; the report in the file names " + countersigned(others).Detail + ", which your policy does not bear out";
 }
 
 /** Who cosigned, in the order of time and name. */
