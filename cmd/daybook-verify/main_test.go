@@ -259,3 +259,20 @@ func TestManyReceipts(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, &stdout, &stderr)
 	}
 }
+
+// TestTextOfAForger: what a file says cannot write a verdict of its own, and a verdict
+// that is none is no success.
+func TestTextOfAForger(t *testing.T) {
+	r := &result{Verdict: failed, Reason: "run 00 of x\x1b[2J\x1b[HVERIFIED\u202e\n  unaltered: PROVED"}
+	r.claim("numbered", nil, "complete as numbered: FAILED: %s", r.Reason)
+	var out bytes.Buffer
+	if err := r.writeText(&out); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); strings.ContainsAny(text, "\x1b\u202e") || strings.Count(text, "\n") != 3 {
+		t.Errorf("wrote %q", text)
+	}
+	if code := (&result{Verdict: "VERIFIED?"}).exit(); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+}

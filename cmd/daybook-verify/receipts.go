@@ -89,6 +89,9 @@ func (r *result) reconcile(c *call, policy *verify.Policy, kept []bundle.Receipt
 	r.bundleVerdict(found)
 	if n := found.Reconciled; n != nil && len(n.Wrong) > 0 {
 		r.Advice = "keep receipts and file as they are: together they are the proof"
+		if policy == nil {
+			r.Advice = "no signature was checked, and anybody can make a receipt: give --policy FILE before you rely on this"
+		}
 	}
 	return nil
 }

@@ -58,8 +58,10 @@ func (r *result) exit() int {
 		return exitGaps
 	case newer:
 		return exitNewer
+	case verified, "": // nothing was to be checked
+		return exitVerified
 	}
-	return exitVerified
+	return exitFailed
 }
 
 func (r *result) writeJSON(w io.Writer) error {
@@ -79,10 +81,10 @@ func (r *result) writeText(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(r.Verdict + "\n")
 	for _, c := range r.Claims {
-		b.WriteString("  " + c.Text + "\n")
+		b.WriteString("  " + visible(c.Text) + "\n")
 	}
 	if r.Reason != "" {
-		b.WriteString("  reason: " + r.Reason + "\n")
+		b.WriteString("  reason: " + visible(r.Reason) + "\n")
 	}
 	if r.Advice != "" {
 		b.WriteString("  " + r.Advice + "\n")
@@ -149,6 +151,20 @@ func readArgument(name string) ([]byte, error) {
 		return nil, usagef("%v", err)
 	}
 	return b, nil
+}
+
+// visible shows what is not printable in a line by its code point: text out of a
+// file must not move the cursor over a verdict.
+func visible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		fmt.Fprintf(&b, "<U+%04X>", r)
+	}
+	return b.String()
 }
 
 // plain makes text from a file safe to print: what is not printable is escaped.
