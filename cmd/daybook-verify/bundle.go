@@ -143,6 +143,9 @@ func (r *result) bundleVerdict(found *bundle.Result) {
 	case bundle.SelfConsistent:
 		r.Advice = "give --policy FILE or --key VKEY, taken from elsewhere than this file"
 	}
+	if c := found.Claims[1]; (found.Verdict == bundle.Verified || found.Verdict == bundle.DeclaredGaps) && c.State != report.Proved {
+		r.Advice = "this file does not show all that its question asks for: ask for the other parts, or for a file made after a later close"
+	}
 	if f := found.Fault; f != nil && errors.Is(f, verify.ErrNewer) {
 		r.Verdict = newer
 	}

@@ -166,6 +166,10 @@ func (r *Result) fault(f *Fault) {
 func (r *Result) judge(passes []*pass, trust Trust) {
 	first := passes[0]
 	r.Claims = joinClaims(passes)
+	if c := &r.Claims[1]; first.answer.Parts > len(passes) && c.State == report.Proved {
+		c.State = report.NotClaimed
+		c.Detail += "; the other parts are not here"
+	}
 	r.Opened = first.head.Checkpoint
 	r.Verdict = Verified
 	for _, p := range passes {

@@ -82,3 +82,17 @@ func TestGapWithoutAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestPartAlone: one part does not show all that the question asks for.
+func TestPartAlone(t *testing.T) {
+	w := sampleWorld(t)
+	parts := splitAt(t, w.source(), "from: web\n", 120<<10)
+	for i, b := range parts {
+		if c := check(t, w.trust(), b).Claims[1]; c.State != report.NotClaimed || !strings.Contains(c.Detail, "the other parts are not here") {
+			t.Errorf("part %d alone: %s: %s", i+1, c.State, c.Detail)
+		}
+	}
+	if c := check(t, w.trust(), parts...).Claims[1]; c.State != report.Proved {
+		t.Errorf("all parts: %s: %s", c.State, c.Detail)
+	}
+}

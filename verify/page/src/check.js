@@ -131,6 +131,9 @@ function joinParts(passes) {
 async function judgeParts(passes, trust, options, result) {
   const first = passes[0];
   result.Claims = joinClaims(passes);
+  if (first.answer.parts > passes.length && result.Claims[1].State === "proved") {
+    result.Claims[1] = { ...result.Claims[1], State: "not claimed", Detail: result.Claims[1].Detail + "; the other parts are not here" };
+  }
   result.Opened = first.head.Checkpoint;
   give(result, CODE.verified, "");
   if (passes.some((p) => p.silences > 0 || p.gaps > 0)) {

@@ -60,7 +60,10 @@ const VERDICTS = [
  * @returns {{Word: string, Sign: string, Look: string, Means: string, Todo: string[]}}
  */
 export function verdictView(result) {
-  return VERDICTS[result.Code] ?? VERDICTS[2];
+  const view = VERDICTS[result.Code] ?? VERDICTS[2], whole = result.Claims?.find((c) => c.Name === "complete as accepted")?.State !== "not claimed";
+  if (whole || (result.Code !== 0 && result.Code !== 4)) return view;
+  const more = result.Code === 4 ? " And the log itself says that reports are missing." : "";
+  return { ...view, Means: "This file is what the log recorded, and nothing in it was altered. But it does not show all that the question asks for: see “complete as accepted” below." + more };
 }
 
 /** What each claim says, by its name, with what is asked and what it does not say. */

@@ -41,6 +41,8 @@ test("an unknown code is no verdict", verdictView({ Code: 77 }).Word, "NOT CHECK
 test("states need no colour", ["proved", "failed", "not claimed", "x"].map((s) => stateView(s, 0).Text), ["✓ proved", "✗ FAILED", "– not claimed", "? x"]);
 test("nothing is proved by the file's own keys", stateView("proved", 3).Text, "if the keys are real");
 test("claims have questions", ["unaltered", "complete as accepted", "complete as numbered", "authorized", "countersigned"].every((c) => claimQuestion(c) !== ""), true);
+test("a verdict says what it leaves out", verdictView({ Code: 0, Claims: [{ Name: "complete as accepted", State: "not claimed" }] }).Means.includes("does not show all") &&
+  verdictView({ Code: 0, Claims: [{ Name: "complete as accepted", State: "proved" }] }).Means.includes("nothing that the question asks for was left out"), true);
 test("times", [unixText(1795661700n), unixText(1n << 62n)], ["2026-11-26T02:55:00Z", "second 4611686018427387904 of Unix time"]);
 test("result as text", resultText({ Code: 1, Claims: [{ Name: "unaltered", State: "failed", Detail: "entry 7" }], Reason: "r", Member: "m", FirstBadIndex: 7n }, "A.zip", "the key"),
   "FAILED\nThis file is not what it claims to be. Do not rely on anything in it.\n\nFile: A.zip\nTrusted: the key\nReason: r\nMember: m\nEntry: 7\n\nunaltered: ✗ FAILED. entry 7\n");
