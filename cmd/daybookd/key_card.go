@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	_ "embed" // for the two forms of the card
-	"encoding/hex"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
@@ -23,6 +22,7 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/datadir"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/page"
 )
 
 // The two forms of the card.
@@ -47,6 +47,12 @@ type card struct {
 	Checkpoint string         `json:"checkpoint"` // signed note
 }
 
+// cardOptions are what its command line says.
+type cardOptions struct {
+	data, config, policy string
+	verifiers            []string
+}
+
 // A cardKey is a key with its title.
 type cardKey struct {
 	Title string `json:"title"`
@@ -60,8 +66,8 @@ type verifierFile struct {
 }
 
 func newKeyCardCommand() *cobra.Command {
-	var data, out, policy string
-	var verifiers []string
+	var out string
+	var o cardOptions
 	var html, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "card --data DIR [-o FILE] [--html]",
@@ -69,16 +75,20 @@ func newKeyCardCommand() *cobra.Command {
 		Long: `card prints one page with the log's origin, its keys and those of its witnesses with
 fingerprints in words, the SHA-256 sums of the verifying programs, and the newest
 checkpoint, whose signature it has checked. Lodged with people who do not depend on
-your word, it is what an examination file is later held against.`,
+your word, it is what an examination file is later held against.
+
+The witnesses are those of the configuration, the verifiers verify.html, which is in
+this program, and the daybook-verify beside it. Name those for other machines with
+--verifier: they are added.`,
 		Example: `  daybookd key card --data /srv/daybook
-  daybookd key card --data /srv/daybook --html -o card.html --policy policy.txt --verifier daybook-verify.exe --verifier daybook-verify`,
+  daybookd key card --data /srv/daybook --html -o card.html --verifier windows/daybook-verify.exe --verifier darwin/daybook-verify`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := dataFlag(data)
+			dir, err := dataFlag(o.data)
 			if err != nil {
 				return err
 			}
-			c, err := readCard(cmd.Context(), dir, policy, verifiers)
+			c, err := readCard(cmd.Context(), dir, o)
 			if err != nil {
 				return err
 			}
@@ -94,17 +104,18 @@ your word, it is what an examination file is later held against.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&data, "data", "", "data directory")
+	f.StringVar(&o.data, "data", "", "data directory")
+	f.StringVar(&o.config, "config", "", "configuration `file` that names the witnesses (default DIR/config.yaml where there is one)")
 	f.StringVarP(&out, "output", "o", "", "write it to this `file`")
 	f.BoolVar(&html, "html", false, "as a page to print from a browser")
-	f.StringVar(&policy, "policy", "", "a policy `file` (c2sp tlog-policy) whose witnesses are named on the card")
-	f.StringArrayVar(&verifiers, "verifier", nil, "a verifying program's `file`; may be given again (default: daybook-verify beside this program, where it is there)")
+	f.StringVar(&o.policy, "policy", "", "a policy `file` (c2sp tlog-policy) whose witnesses are named, in place of the configuration's")
+	f.StringArrayVar(&o.verifiers, "verifier", nil, "a further verifying program's `file`; may be given again")
 	f.BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
 }
 
 // readCard collects what the card says.
-func readCard(ctx context.Context, dir datadir.Dir, policy string, verifiers []string) (c card, err error) {
+func readCard(ctx context.Context, dir datadir.Dir, o cardOptions) (c card, err error) {
 	vkeys, text, err := newestSigned(ctx, dir)
 	if err != nil {
 		return c, err
@@ -126,12 +137,10 @@ func readCard(ctx context.Context, dir datadir.Dir, policy string, verifiers []s
 		}
 		c.Keys = append(c.Keys, cardKey{title, n})
 	}
-	if policy != "" {
-		if c.Witnesses, err = policyWitnesses(policy); err != nil {
-			return c, err
-		}
+	if c.Witnesses, err = cardWitnesses(dir, o, vkeys[0]); err != nil {
+		return c, err
 	}
-	c.Verifiers, err = verifierFiles(verifiers)
+	c.Verifiers, err = verifierFiles(o.verifiers)
 	return c, err
 }
 
@@ -185,56 +194,76 @@ func newestSigned(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpo
 	return vkeys, checkpoint, nil
 }
 
-// policyWitnesses names the keys of a policy's witnesses.
-func policyWitnesses(path string) ([]cardKey, error) {
-	text, err := os.ReadFile(path)
-	if err == nil {
-		_, err = verify.ParsePolicy(text)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("policy %s: %w", path, err)
+// cardWitnesses names the keys of the witnesses, of the policy that is given or else
+// of the configured one.
+func cardWitnesses(dir datadir.Dir, o cardOptions, vkey string) ([]cardKey, error) {
+	var policy *verify.Policy
+	if o.policy != "" {
+		text, err := os.ReadFile(o.policy)
+		if err == nil {
+			policy, err = verify.ParsePolicy(text)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("policy %s: %w", o.policy, err)
+		}
+	} else {
+		authority, err := openAuthority(dir)
+		if err != nil {
+			return nil, err
+		}
+		c, err := loadConfig(serveOptions{Dir: dir, Config: o.config}, authority.Domain())
+		if err != nil {
+			return nil, err
+		}
+		if _, policy, err = readPolicy(c, vkey); err != nil {
+			return nil, err
+		}
 	}
 	list := []cardKey{}
-	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) >= 3 && fields[0] == "witness" {
-			n, err := nameKey(fields[2])
-			if err != nil {
-				return nil, fmt.Errorf("policy %s: %w", path, err)
-			}
-			list = append(list, cardKey{fields[1], n})
+	if policy == nil {
+		return list, nil
+	}
+	for _, w := range policy.Witnesses() {
+		n, err := nameKey(w.VKey)
+		if err != nil {
+			return nil, fmt.Errorf("witness %s: %w", w.Name, err)
 		}
+		list = append(list, cardKey{w.Name, n})
 	}
 	return list, nil
 }
 
-// verifierFiles sums the files of verifying programs; of none, that of the
-// daybook-verify beside this program.
+// verifierFiles sums the page that is in this program, the daybook-verify beside it
+// where it is there, and the files that are named.
 func verifierFiles(paths []string) ([]verifierFile, error) {
-	optional := len(paths) == 0
-	if optional {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		name := "daybook-verify"
-		if runtime.GOOS == "windows" {
-			name += ".exe"
-		}
-		paths = []string{filepath.Join(filepath.Dir(self), name)}
+	list := []verifierFile{sumVerifier("verify.html", page.HTML())}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	list := []verifierFile{}
+	name := "daybook-verify"
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	b, err := os.ReadFile(filepath.Join(filepath.Dir(self), name))
+	switch {
+	case err == nil:
+		list = append(list, sumVerifier(name+" for "+runtime.GOOS+"/"+runtime.GOARCH, b))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("verifier: %w", err)
+	}
 	for _, path := range paths {
 		b, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) && optional {
-			continue
-		}
 		if err != nil {
 			return nil, fmt.Errorf("verifier: %w", err)
 		}
-		sum := sha256.Sum256(b)
-		list = append(list, verifierFile{filepath.Base(path), hex.EncodeToString(sum[:])})
+		list = append(list, sumVerifier(path, b))
 	}
 	return list, nil
+}
+
+func sumVerifier(name string, program []byte) verifierFile {
+	return verifierFile{name, fmt.Sprintf("%x", sha256.Sum256(program))}
 }
 
 // form prints the card in one of its forms.
