@@ -127,9 +127,20 @@ func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err err
 		if info.IsDir() {
 			return nil, usagef("%s is a folder", name)
 		}
+		if encrypted(f) {
+			return nil, usagef("%s is encrypted: open it first, with age --decrypt -i KEYFILE -o CASE.zip %s", name, name)
+		}
 		files = append(files, bundle.File{Name: filepath.Base(name), R: f, Size: info.Size()})
 	}
 	return bundle.Check(context.Background(), files, trust)
+}
+
+// encrypted tells whether a file is one of age.
+func encrypted(f *os.File) bool {
+	const mark = "age-encryption.org/v1\n"
+	head := make([]byte, len(mark))
+	n, _ := f.ReadAt(head, 0) // a shorter file is none; a fault shows when it is read
+	return string(head[:n]) == mark
 }
 
 // bundleVerdict gives the verdict on an examination file.
@@ -154,7 +165,9 @@ func (r *result) bundleVerdict(found *bundle.Result) {
 // bundleClaims says what was proved of an examination file.
 func (r *result) bundleClaims(found *bundle.Result, policy *verify.Policy) {
 	if len(found.Parts) > 0 {
-		r.checkpointClaim(found.Opened, policy, "")
+		if found.Opened.Origin != "" { // it opened
+			r.checkpointClaim(found.Opened, policy, "")
+		}
 		r.questionClaim(found)
 	}
 	for _, c := range found.Claims {
