@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/daybook-ledger/daybook/ledger"
@@ -88,15 +89,39 @@ func (s *exporter) newest(from uint64, policy *verify.Policy, none error) (size 
 	return size, err
 }
 
-// policyOf is the policy that a file says of itself: with the witnesses where they
-// cosigned its checkpoint.
+// policyOf is the policy that a file says of itself: with the keys that signed its
+// checkpoint, whatever became of them since, so that the same checkpoint gives the
+// same file; and with the witnesses where they cosigned it.
 func (s *exporter) policyOf(note []byte) []byte {
-	if p, text, err := s.quorum(); err == nil && p != nil {
-		if _, err := p.Open(note); err == nil {
-			return text
+	logs := signersOf(s.log.Keys(), note)
+	if logs == "" {
+		return []byte(s.log.Keys().Policy())
+	}
+	if s.witnessed != nil {
+		text := []byte(s.witnessed.Under(logs))
+		if p, err := verify.ParsePolicy(text); err == nil {
+			if _, err := p.Open(note); err == nil {
+				return text
+			}
 		}
 	}
-	return []byte(s.log.Keys().Policy())
+	return []byte(logs + "quorum none\n")
+}
+
+// signersOf returns the lines of a policy about the keys of a log that signed a
+// note, the newest first.
+func signersOf(keys *verify.KeyChain, note []byte) string {
+	lines := ""
+	for _, k := range slices.Backward(keys.Keys()) {
+		p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(k.VKey)))
+		if err != nil {
+			continue
+		}
+		if _, err := p.Open(note); err == nil {
+			lines += "log " + k.VKey + "\n"
+		}
+	}
+	return lines
 }
 
 // quorum is the policy of the witnesses under the keys that sign now, with its text;

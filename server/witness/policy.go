@@ -69,8 +69,11 @@ func split(text []byte) (logs, others []byte) {
 // sign them now.
 func (p *Policy) Text(keys *verify.KeyChain) string {
 	logs, _ := split([]byte(keys.Policy()))
-	return string(logs) + p.witnesses
+	return p.Under(string(logs))
 }
+
+// Under is the policy that has these lines about the log's keys.
+func (p *Policy) Under(logs string) string { return logs + p.witnesses }
 
 // Policy is the policy whose witnesses are asked.
 func (w *Witnesses) Policy() *Policy { return w.o.Policy }
