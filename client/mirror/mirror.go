@@ -188,6 +188,9 @@ func (m *Mirror) kept() (verify.Opened, []byte, error) {
 		return verify.Opened{}, nil, err
 	}
 	o, err := m.c.Policy.Open(note)
+	if errors.Is(err, verify.ErrUnsigned) {
+		return o, nil, fmt.Errorf("the mirrored checkpoint, %s: %w; where the log's key was replaced since, the policy needs the one before, too", m.dir.path(checkpointFile), err)
+	}
 	if err != nil {
 		return o, nil, fmt.Errorf("the mirrored checkpoint, %s: %w", m.dir.path(checkpointFile), err)
 	}

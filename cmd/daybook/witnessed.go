@@ -57,7 +57,7 @@ func (w *witnessed) wait(cmd *cobra.Command, c *client.Client, ranges []client.R
 	case errors.Is(err, client.ErrNotWitnessed):
 		return nil, fmt.Errorf("%w; the entry is in the log and signed by it: nothing is lost; wait longer by --timeout, or take the receipt without --witnessed", err)
 	case errors.Is(err, client.ErrNoWitnesses):
-		return nil, fmt.Errorf("%w: take the receipt without --witnessed", err)
+		return nil, fmt.Errorf("%w: take the receipt without --witnessed", client.ErrNoWitnesses)
 	}
 	return at, err
 }
