@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/daybook-ledger/daybook/client"
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/bundle/question"
 )
 
@@ -38,7 +38,7 @@ type exportCommand struct {
 	noClose, noCheck   bool
 	asJSON             bool
 	splitBytes         uint64
-	vkey               string // of the profile
+	keys               *verify.KeyChain // of the log
 	recipients         []age.Recipient
 }
 
@@ -58,7 +58,7 @@ range of indexes, every access (--accesses) or the whole log (--all); and a peri
 in a time zone. Or write it down once and keep it: --question FILE, in YAML. Where it
 reaches past the newest close, the log closes the day so far first.
 
-What came is checked under the profile's key before it is said to be done. That it
+What came is checked under the log's key before it is said to be done. That it
 was exported, by whom and for whom, is an entry of the log.`,
 		Example: `  daybook export --from web --to prod-db --period 2026-Q2 --zone America/New_York \
       --case FINRA-2026-0417 --item 7 --recipient FINRA -o case.zip
@@ -116,11 +116,17 @@ func (c *exportCommand) do(cmd *cobra.Command) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	conn, err := c.conn.dial(cmd, func(cfg *client.Config) { c.vkey = cfg.VKey })
+	conn, err := c.conn.dial(cmd, nil)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if !c.noCheck {
+		if _, err := conn.Checkpoint(cmd.Context(), 0); err != nil { // follows the log to its present keys
+			return err
+		}
+		c.keys = conn.Keys()
+	}
 	e, err := conn.Export(cmd.Context(), &apiv1.ExportRequest{
 		Question: string(q.Document()), TreeSize: c.at, NoClose: c.noClose, SplitBytes: c.splitBytes, FirstPart: c.first,
 	}, c.progress(cmd))

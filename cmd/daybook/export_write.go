@@ -121,7 +121,7 @@ func (c *exportCommand) plain(cmd *cobra.Command, e *client.Export, part *apiv1.
 	if _, err := e.WriteTo(f); err != nil {
 		return "", err
 	}
-	return c.checked(cmd, f, int64(part.GetSize()))
+	return c.checked(cmd, f, part)
 }
 
 // writeEncrypted encrypts what from writes to recipients.
@@ -161,7 +161,7 @@ func (c *exportCommand) sealed(cmd *cobra.Command, e *client.Export, part *apiv1
 	if err != nil || n != int64(part.GetSize()) {
 		return "", fmt.Errorf("reading %s again: %w", temp.Name(), errors.Join(err, io.ErrUnexpectedEOF))
 	}
-	if verdict, err = c.checked(cmd, clear, n); err != nil {
+	if verdict, err = c.checked(cmd, clear, part); err != nil {
 		return "", err
 	}
 	_, err = writeEncrypted(f, sectionWriter{io.NewSectionReader(clear, 0, n)}, c.recipients)
