@@ -147,7 +147,7 @@ func OpenStore(fs vfs.FS, dir string, fatal func(string)) (*pebblestore.Store, e
 	if fatal == nil {
 		fatal = func(reason string) { panic("store: " + reason) }
 	}
-	return pebblestore.Open(pebblestore.Options{Dir: dir, FS: fs, CacheBytes: 8 << 20, MemTableBytes: 4 << 20, Fatal: fatal})
+	return pebblestore.Open(pebblestore.Options{Dir: dir, FS: fs, CacheBytes: 8 << 20, MemTableBytes: 4 << 20, Fatal: fatal, Logger: slog.New(slog.DiscardHandler)})
 }
 
 func (o Options) openStore(fs vfs.FS, dir string) (*pebblestore.Store, error) {
