@@ -76,7 +76,7 @@ func (s *exporter) export(ctx context.Context, r *apiv1.ExportRequest, q *questi
 	}
 	plan, err := bundle.Prepare(ctx, &toldSource{src, size, out}, q, limit)
 	if err != nil {
-		return ofExport(err)
+		return ofExport(q, err)
 	}
 	parts := uint32(plan.Parts())
 	if n := r.GetFirstPart(); n > parts {
@@ -85,7 +85,7 @@ func (s *exporter) export(ctx context.Context, r *apiv1.ExportRequest, q *questi
 	for number := max(1, r.GetFirstPart()); number <= parts; number++ {
 		head := &apiv1.ExportPart{Number: number, Parts: parts, TreeSize: size}
 		if err := s.part(ctx, plan, head, q, job, out); err != nil {
-			return ofExport(err)
+			return ofExport(q, err)
 		}
 	}
 	return nil
@@ -113,9 +113,12 @@ func (s *exporter) part(ctx context.Context, plan *bundle.Plan, head *apiv1.Expo
 }
 
 // ofExport words the errors of a build for whoever asked.
-func ofExport(err error) error {
+func ofExport(q *question.Question, err error) error {
 	if errors.Is(err, bundle.ErrTooLarge) {
-		return tooLarge("the file would be over 4 GiB: ask for less, or in parts (--split); a whole log is never split, but mirrors take it as tiles")
+		if q.Log {
+			return tooLarge("the whole log would be over 4 GiB, more than one file holds, and it is never split: copy it with `daybookd mirror`, which `daybook-verify log` checks, or ask for its entries by ranges (--range A:B)")
+		}
+		return tooLarge("the file would be over 4 GiB: ask for it in parts (--split 450MB), or for less, such as a shorter period")
 	}
 	if errors.Is(err, bundle.ErrNoClose) {
 		return &requestError{codes.FailedPrecondition, ReasonNotFound,
