@@ -45,7 +45,7 @@ func mustFork(t *testing.T, l *liar, err error) *client.ForkError {
 	if !errors.As(err, &fork) {
 		t.Fatalf("error %v, want a *ForkError", err)
 	}
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.log.vkey)))
+	policy, err := verify.KeyPolicy(l.log.vkey)
 	must(t, err)
 	older, err := policy.OpenCheckpoint(fork.Older)
 	must(t, err)

@@ -228,7 +228,7 @@ func (l *liar) presented(held []byte) (func() []byte, error) {
 	if held == nil {
 		return func() []byte { return nil }, nil
 	}
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.log.vkey)))
+	policy, err := verify.KeyPolicy(l.log.vkey)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func TestQueriesAreChecked(t *testing.T) {
 	l := newLiar(t)
 	l.grow(t, 12)
 	c := l.dial(t, nil)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.log.vkey)))
+	policy, err := verify.KeyPolicy(l.log.vkey)
 	must(t, err)
 	for index := range uint64(l.size()) {
 		e, err := c.Entry(t.Context(), index)

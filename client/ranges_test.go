@@ -49,7 +49,7 @@ func TestReceiptRanges(t *testing.T) {
 	l := newLiar(t)
 	l.grow(t, 20)
 	c := l.dial(t, nil)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.log.vkey)))
+	policy, err := verify.KeyPolicy(l.log.vkey)
 	must(t, err)
 	for name, test := range map[string]struct {
 		ranges []client.Range

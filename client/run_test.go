@@ -86,7 +86,7 @@ func upTo(n int) []uint64 {
 // checkOffline checks every item of a receipt as an auditor does, from files.
 func checkOffline(t *testing.T, l *liar, r *client.Receipt) {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.log.vkey)))
+	policy, err := verify.KeyPolicy(l.log.vkey)
 	must(t, err)
 	dir := t.TempDir()
 	for i := range r.Len() {

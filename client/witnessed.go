@@ -22,9 +22,9 @@ var ErrNotWitnessed = errors.New("not witnessed yet")
 var ErrNoWitnesses = errors.New("the log has no witnesses")
 
 // Policy returns the policy (c2sp tlog-policy) that the server names for its log,
-// with the log's witnesses and their quorum. It trusts no key of
-// the log but those that this client does; which witnesses to believe is the server's word, until somebody from
-// outside says the same.
+// with the log's witnesses and their quorum. It trusts no key of the log but those
+// that this client does; which witnesses to believe is the server's word, until
+// somebody from outside says the same.
 func (c *Client) Policy(ctx context.Context) (text string, policy *verify.Policy, err error) {
 	a, err := c.queries().GetCheckpoint(ctx, &apiv1.GetCheckpointRequest{})
 	if err != nil {

@@ -39,7 +39,7 @@ func newReader(t *testing.T, profilePath string) *reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(profile.VKey)))
+	policy, err := verify.KeyPolicy(profile.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}

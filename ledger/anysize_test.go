@@ -43,7 +43,7 @@ func TestEverySizeIsProven(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(ledgertest.VKey)))
+	policy, err := verify.KeyPolicy(ledgertest.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func (f *life) checkHistory(t testing.TB, l *ledger.Ledger, acked int) {
 	t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(ledgertest.VKey)))
+	policy, err := verify.KeyPolicy(ledgertest.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}

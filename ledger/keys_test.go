@@ -73,7 +73,7 @@ func rotate(l *ledger.Ledger, vkey string, compromised bool) (uint64, error) {
 func opensUnder(t *testing.T, checkpoint []byte, vkeys ...string) (under []bool) {
 	t.Helper()
 	for _, vkey := range vkeys {
-		p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+		p, err := verify.KeyPolicy(vkey)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -69,10 +69,8 @@ func (l *Ledger) Source(ctx context.Context, size uint64, policy []byte) (*Sourc
 // Closed returns the newest close below the checkpoint; nil: there is none.
 func (s *Source) Closed() *CloseInfo { return s.closed }
 
-const (
-	// nap is how long a source rests while appends wait.
-	nap = 500 * time.Microsecond
-)
+// nap is how long a source rests while appends wait.
+const nap = 500 * time.Microsecond
 
 // rest lets others run: called after each part of a frame, some 50 microseconds of
 // work.

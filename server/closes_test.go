@@ -29,7 +29,7 @@ func (w *world) admin(t *testing.T) apiv1.AdminServiceClient {
 // openClose checks the entry of a close as an auditor would.
 func (w *world) openClose(t *testing.T, a *apiv1.GetEntryResponse) *daybookv1.Close {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

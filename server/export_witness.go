@@ -113,7 +113,7 @@ func (s *exporter) policyOf(note []byte) []byte {
 func signersOf(keys *verify.KeyChain, note []byte) string {
 	lines := ""
 	for _, k := range slices.Backward(keys.Keys()) {
-		p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(k.VKey)))
+		p, err := verify.KeyPolicy(k.VKey)
 		if err != nil {
 			continue
 		}

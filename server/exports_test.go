@@ -82,7 +82,7 @@ func (w *world) mustExport(t *testing.T, r *apiv1.ExportRequest) exported {
 
 func (w *world) checkExported(t *testing.T, parts ...exported) *bundle.Result {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,7 +179,7 @@ func checkList(t *testing.T, q apiv1.QueryServiceClient, all []verify.Entry, dom
 // checkEntries reads every entry by its index, with its proof, and in receipts.
 func (w *world) checkEntries(t *testing.T, q apiv1.QueryServiceClient, all []verify.Entry, domains []string) {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func filled(t *testing.T) *world {
 func TestEntryIsProvenByItsBytes(t *testing.T) {
 	w := filled(t)
 	q := w.query(t)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestEntryIsProvenByItsBytes(t *testing.T) {
 
 func TestReceiptFilesVerifyOffline(t *testing.T) {
 	w := filled(t)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestReceiptFilesVerifyOffline(t *testing.T) {
 func TestConsistencyBetweenCommits(t *testing.T) {
 	w := filled(t)
 	q := w.query(t)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

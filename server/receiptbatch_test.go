@@ -25,7 +25,7 @@ func span(first, count uint64) *apiv1.IndexRange {
 // holds the ranges asked for.
 func checkBatch(t *testing.T, w *world, a *apiv1.GetReceiptBatchResponse, want ...*apiv1.IndexRange) uint64 {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

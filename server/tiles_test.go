@@ -82,7 +82,7 @@ func TestPublicTilesAreAnybodys(t *testing.T) {
 	if note.code != 200 || note.header.Get("Content-Type") != "text/plain; charset=utf-8" || note.header.Get("Cache-Control") != "public, max-age=2" {
 		t.Errorf("checkpoint: %d, %v", note.code, note.header)
 	}
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestPlainHTTPHasNoTilesButPublicOnes(t *testing.T) {
 // grows, and has the auditor's check derive it.
 func TestAMirrorOfALogThatIsNotPublic(t *testing.T) {
 	w, _ := peopled(t)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

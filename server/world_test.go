@@ -314,7 +314,7 @@ func eventName(run []byte, number uint64) string {
 // signed checkpoint.
 func (w *world) checkReceipt(t *testing.T, request *apiv1.AppendRequest, r *apiv1.Receipt) {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(w.vkey)))
+	policy, err := verify.KeyPolicy(w.vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,9 @@ const maxPolicy = 1 << 20
 // cosignature.
 func FormatPolicy(vkey string) string { return "log " + vkey + "\nquorum none\n" }
 
+// KeyPolicy returns that policy, read.
+func KeyPolicy(vkey string) (*Policy, error) { return ParsePolicy([]byte(FormatPolicy(vkey))) }
+
 // ParsePolicy reads a policy.
 func ParsePolicy(text []byte) (*Policy, error) {
 	if len(text) > maxPolicy {

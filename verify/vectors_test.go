@@ -139,7 +139,7 @@ func TestTesseraLog(t *testing.T) {
 		Checkpoints []string
 	}
 	readVectors(t, "tessera.json", &v)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(v.VKey)))
+	policy, err := verify.KeyPolicy(v.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestSignedNoteVectors(t *testing.T) {
 			t.Errorf("%s: name %q, %v", n.Name, name, err)
 		}
 		// The notes hold no checkpoints: their split and key are all we can check.
-		p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(n.VKey)))
+		p, err := verify.KeyPolicy(n.VKey)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,7 +158,7 @@ func TestResume(t *testing.T) {
 func TestSamples(t *testing.T) {
 	l := startLog(t)
 	c := l.dial(t)
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(l.vkey)))
+	policy, err := verify.KeyPolicy(l.vkey)
 	check(t, err)
 	for _, name := range mapping.Names() {
 		m, err := mapping.Find(name)

@@ -44,7 +44,7 @@ func newLog(t testing.TB) *log {
 	if l.signer, err = note.NewSigner(skey); err != nil {
 		t.Fatal(err)
 	}
-	if l.policy, err = verify.ParsePolicy([]byte(verify.FormatPolicy(vkey))); err != nil {
+	if l.policy, err = verify.KeyPolicy(vkey); err != nil {
 		t.Fatal(err)
 	}
 	l.server = httptest.NewServer(http.HandlerFunc(l.serve))

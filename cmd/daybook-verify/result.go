@@ -128,7 +128,7 @@ func (c *call) readPolicy() (*verify.Policy, error) {
 		if _, err := verify.VKeyOrigin(c.key); err != nil {
 			return nil, usagef("--key: %v", err)
 		}
-		return verify.ParsePolicy([]byte(verify.FormatPolicy(c.key)))
+		return verify.KeyPolicy(c.key)
 	case c.policy == "":
 		return nil, nil
 	}

@@ -277,7 +277,7 @@ func (x *examiner) consistency(ctx context.Context) (string, error) {
 
 // newExaminer makes one that holds a verifier key only.
 func newExaminer(c *client.Client, vkey, receipts string) (*examiner, error) {
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+	policy, err := verify.KeyPolicy(vkey)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,7 @@ func TestDemoFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+	other, err := verify.KeyPolicy(vkey)
 	if err != nil {
 		t.Fatal(err)
 	}

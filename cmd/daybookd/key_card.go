@@ -146,7 +146,7 @@ func readCard(ctx context.Context, dir datadir.Dir, o cardOptions) (c card, err 
 
 // openUnder opens a checkpoint under one key.
 func openUnder(vkey string, text []byte) (verify.Checkpoint, error) {
-	p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+	p, err := verify.KeyPolicy(vkey)
 	if err != nil {
 		return verify.Checkpoint{}, err
 	}

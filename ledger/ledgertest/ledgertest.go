@@ -265,7 +265,7 @@ func (g *Log) CheckReceipt(b ledger.Batch, r *ledger.Receipt) {
 
 // CheckReceipt checks a receipt of a batch from bytes alone.
 func CheckReceipt(b ledger.Batch, r *ledger.Receipt) error {
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(VKey)))
+	policy, err := verify.KeyPolicy(VKey)
 	if err != nil {
 		return err
 	}

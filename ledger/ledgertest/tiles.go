@@ -49,7 +49,7 @@ func (g *Log) audit() {
 	if err != nil {
 		g.T.Fatal(err)
 	}
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(VKey)))
+	policy, err := verify.KeyPolicy(VKey)
 	if err != nil {
 		g.T.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func open(t testing.TB, dir fstest.MapFS) verify.Checkpoint {
 
 func policy(t testing.TB) *verify.Policy {
 	t.Helper()
-	p, err := verify.ParsePolicy([]byte(verify.FormatPolicy(ledgertest.VKey)))
+	p, err := verify.KeyPolicy(ledgertest.VKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +296,7 @@ func TestOlderCheckpoints(t *testing.T) {
 
 func TestUnderAnotherKeyItFails(t *testing.T) {
 	dir, _ := sample(t)
-	other, err := verify.ParsePolicy([]byte(verify.FormatPolicy("example.com/x+" + strings.TrimPrefix(ledgertest.VKey, ledgertest.Signer().Name()+"+"))))
+	other, err := verify.KeyPolicy("example.com/x+" + strings.TrimPrefix(ledgertest.VKey, ledgertest.Signer().Name()+"+"))
 	if err == nil {
 		if fault := check(t, dir, audit.Options{Policy: other}).Fault; fault == nil || !errors.Is(fault, verify.ErrUnsigned) {
 			t.Errorf("under another key: %v", fault)

@@ -53,7 +53,7 @@ type Witness struct {
 // is not what a log sends fails the test.
 func New(t testing.TB, name string, typ byte, vkey string) *Witness {
 	t.Helper()
-	policy, err := verify.ParsePolicy([]byte(verify.FormatPolicy(vkey)))
+	policy, err := verify.KeyPolicy(vkey)
 	if err != nil {
 		t.Fatal(err)
 	}
