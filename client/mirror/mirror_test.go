@@ -21,6 +21,7 @@ import (
 
 	"github.com/daybook-ledger/daybook/client/mirror"
 	"github.com/daybook-ledger/daybook/verify"
+	"github.com/daybook-ledger/daybook/verify/tilestest"
 )
 
 // A log is a source that grows, and misbehaves when it is told to.
@@ -85,42 +86,10 @@ func history(n, fork, number int) [][]byte {
 // show makes the log serve these entries.
 func (l *log) show(t testing.TB, entries [][]byte) fstest.MapFS {
 	t.Helper()
-	dir := fstest.MapFS{}
-	var level [][]byte
-	var tree verify.Frontier
-	for _, entry := range entries {
-		leaf := verify.HashLeaf(entry)
-		level = append(level, leaf[:])
-		tree.Append(leaf)
-	}
-	for number := uint(0); len(level) > 0; number++ {
-		var above [][]byte
-		for n := 0; n*256 < len(level); n++ {
-			some := level[n*256 : min(len(level), n*256+256)]
-			tile := verify.Tile{Level: number, N: uint64(n), Width: len(some)}
-			dir[verify.FormatTilePath(tile)] = &fstest.MapFile{Data: bytes.Join(some, nil)}
-			if len(some) == 256 {
-				root := verify.TileRoot(bytes.Join(some, nil))
-				above = append(above, root[:])
-			}
-			if number > 0 {
-				continue
-			}
-			var bundle []byte
-			for _, entry := range entries[n*256 : n*256+len(some)] {
-				bundle = append(append(bundle, byte(len(entry)>>8), byte(len(entry))), entry...)
-			}
-			tile.Entries = true
-			dir[verify.FormatTilePath(tile)] = &fstest.MapFile{Data: bundle}
-		}
-		level = above
-	}
-	text := verify.FormatCheckpoint(verify.Checkpoint{Origin: l.signer.Name(), Size: tree.Size, Root: tree.Root()})
-	signed, err := note.Sign(&note.Note{Text: text}, l.signer)
+	dir, err := tilestest.Directory(entries, l.signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir["checkpoint"] = &fstest.MapFile{Data: signed}
 	l.dir.Store(&dir)
 	return dir
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/daybook-ledger/daybook/ledger"
@@ -21,6 +20,7 @@ import (
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/verify"
 	"github.com/daybook-ledger/daybook/verify/audit"
+	"github.com/daybook-ledger/daybook/verify/tilestest"
 )
 
 // sample is a log of three pieces and some: a run with a gap, heartbeats and an end,
@@ -112,42 +112,10 @@ func check(t testing.TB, dir fstest.MapFS, o audit.Options) *audit.Report {
 // who wants another history.
 func build(t testing.TB, entries [][]byte) fstest.MapFS {
 	t.Helper()
-	dir := fstest.MapFS{}
-	var level [][]byte
-	var tree verify.Frontier
-	for _, entry := range entries {
-		leaf := verify.HashLeaf(entry)
-		level = append(level, leaf[:])
-		tree.Append(leaf)
-	}
-	for l := uint(0); len(level) > 0; l++ {
-		var above [][]byte
-		for n := 0; n*256 < len(level); n++ {
-			some := level[n*256 : min(len(level), n*256+256)]
-			tile := verify.Tile{Level: l, N: uint64(n), Width: len(some)}
-			dir[verify.FormatTilePath(tile)] = &fstest.MapFile{Data: bytes.Join(some, nil)}
-			if len(some) == 256 {
-				root := verify.TileRoot(bytes.Join(some, nil))
-				above = append(above, root[:])
-			}
-			if l > 0 {
-				continue
-			}
-			var bundle []byte
-			for _, entry := range entries[n*256 : n*256+len(some)] {
-				bundle = append(append(bundle, byte(len(entry)>>8), byte(len(entry))), entry...)
-			}
-			tile.Entries = true
-			dir[verify.FormatTilePath(tile)] = &fstest.MapFile{Data: bundle}
-		}
-		level = above
-	}
-	c := verify.Checkpoint{Origin: ledgertest.Signer().Name(), Size: tree.Size, Root: tree.Root()}
-	signed, err := note.Sign(&note.Note{Text: verify.FormatCheckpoint(c)}, ledgertest.Signer())
+	dir, err := tilestest.Directory(entries, ledgertest.Signer())
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir["checkpoint"] = &fstest.MapFile{Data: signed}
 	return dir
 }
 

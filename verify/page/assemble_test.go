@@ -198,8 +198,17 @@ func fill(dir, script string) ([]byte, error) {
 	return template, nil
 }
 
-// TestPageIsAssembled compares verify.html with what its sources make.
-func TestPageIsAssembled(t *testing.T) {
+// TestGeneratedIsCurrent compares what is generated with what it is made from, the
+// page last, which is made from the others.
+func TestGeneratedIsCurrent(t *testing.T) {
+	t.Run("schema", schemaIsCurrent)
+	t.Run("words", wordListIsCurrent)
+	t.Run("texts", textsAreCurrent)
+	t.Run("page", pageIsAssembled)
+}
+
+// pageIsAssembled compares verify.html with what its sources make.
+func pageIsAssembled(t *testing.T) {
 	got, err := assemble("src")
 	if err != nil {
 		t.Fatal(err)

