@@ -232,11 +232,10 @@ func (l *Ledger) conflict(w *work, number, index uint64) error {
 // upto that the index knows: numbers of a run ascend with the index, so it is a
 // binary search over its postings.
 func (l *Ledger) findNumber(producer string, run verify.Hash, number, upto uint64) (at uint64, found bool, err error) {
-	term := index.RunTerm(run)
 	lo, hi := uint64(0), upto
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		next, have, n, err := l.firstOfRun(term, producer, run, mid, hi)
+		next, have, n, err := l.firstOfRun(producer, run, mid, hi)
 		switch {
 		case err != nil:
 			return 0, false, err
@@ -252,10 +251,20 @@ func (l *Ledger) findNumber(producer string, run verify.Hash, number, upto uint6
 }
 
 // firstOfRun returns the first numbered entry of the run in [lo, hi).
-func (l *Ledger) firstOfRun(term index.Term, producer string, run verify.Hash, lo, hi uint64) (at uint64, have bool, number uint64, err error) {
+func (l *Ledger) firstOfRun(producer string, run verify.Hash, lo, hi uint64) (at uint64, have bool, number uint64, err error) {
+	err = l.scanRun(l.frames.entry, producer, run, lo, hi, func(i uint64, e *verify.Entry) bool {
+		at, have, number = i, true, e.Place.Number
+		return false
+	})
+	return at, have, number, err
+}
+
+// scanRun calls fn for the numbered entries of a run in [lo, hi), ascending, until
+// it returns false. read gives the bytes of an entry.
+func (l *Ledger) scanRun(read func(index uint64) ([]byte, error), producer string, run verify.Hash, lo, hi uint64, fn func(index uint64, e *verify.Entry) bool) error {
 	var inner error
-	err = l.index.Candidates([]index.Term{term}, lo, hi, false, func(i uint64) bool {
-		raw, err := l.frames.entry(i)
+	err := l.index.Candidates([]index.Term{index.RunTerm(run)}, lo, hi, false, func(i uint64) bool {
+		raw, err := read(i)
 		if err != nil {
 			inner = err
 			return false
@@ -268,8 +277,7 @@ func (l *Ledger) firstOfRun(term index.Term, producer string, run verify.Hash, l
 		if e.Head.Producer != producer || e.Head.Run != run || e.Place.Number == 0 {
 			return true
 		}
-		at, have, number = i, true, e.Place.Number
-		return false
+		return fn(i, &e)
 	})
-	return at, have, number, errors.Join(err, inner)
+	return errors.Join(err, inner)
 }

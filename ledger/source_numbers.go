@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 
-	"github.com/daybook-ledger/daybook/ledger/index"
 	"github.com/daybook-ledger/daybook/verify"
 )
 
@@ -84,26 +83,9 @@ func (s *Source) seekNumber(ctx context.Context, w *runWalk, producer string, ru
 // scanRun calls fn for the numbered entries of a run from an index on, until it
 // returns false.
 func (s *Source) scanRun(ctx context.Context, producer string, run verify.Hash, from uint64, fn func(index uint64, e *verify.Entry) bool) error {
-	var inner error
-	query := index.Query{Matches: []Match{{Field: index.Run, Value: run[:]}}}
-	err := s.l.index.Search(ctx, query, from, s.size, false, func(i uint64) bool {
-		raw, err := s.entries.read(ctx, i)
-		if err != nil {
-			inner = err
-			return false
-		}
-		e, err := verify.ParseEntry(raw)
-		if err != nil {
-			inner = &FaultError{i, err.Error()}
-			return false
-		}
-		if e.Place.Number == 0 || e.Head.Run != run || e.Head.Producer != producer {
-			return true
-		}
-		return fn(i, &e)
-	})
-	if inner != nil {
-		return fmt.Errorf("reading run %x: %w", run[:8], inner)
+	read := func(i uint64) ([]byte, error) { return s.entries.read(ctx, i) }
+	if err := s.l.scanRun(read, producer, run, from, s.size, fn); err != nil {
+		return fmt.Errorf("reading run %x: %w", run[:8], err)
 	}
-	return err
+	return nil
 }
