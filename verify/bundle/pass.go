@@ -165,9 +165,7 @@ func (p *pass) governance() ([]*domains.Version, error) {
 		if err := judge.Apply(e.Place.Index, e.Head.LogTimeNS, e.Place.Kind, e.Body); err != nil {
 			return nil, faultAt(in.name, e.Place.Index, err)
 		}
-		if v := judge.InForce(); v != nil && (len(versions) == 0 || versions[len(versions)-1] != v) {
-			versions = append(versions, v)
-		}
+		versions = noteVersion(versions, &judge)
 		if e.Place.Kind == daybookv1.Kind_KIND_ORIGIN_OPENED && e.Place.Index == 0 {
 			p.head.Opened, p.head.OpenedNS = new(daybookv1.OriginOpened), e.Head.LogTimeNS
 			if err := proto.Unmarshal(e.Body, p.head.Opened); err != nil {

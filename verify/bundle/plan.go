@@ -154,14 +154,20 @@ func (p *Plan) govern(ctx context.Context) error {
 		if err := judge.Apply(index, e.Head.LogTimeNS, e.Place.Kind, e.Body); err != nil {
 			return fmt.Errorf("entry %d: %w", index, err)
 		}
-		if v := judge.InForce(); v != nil && (len(p.versions) == 0 || p.versions[len(p.versions)-1] != v) {
-			p.versions = append(p.versions, v)
-		}
+		p.versions = noteVersion(p.versions, &judge)
 		p.governed = append(p.governed, index)
 		if e.Place.Kind == daybookv1.Kind_KIND_KEY_ROTATION {
 			p.rotations = append(p.rotations, index)
 		}
 	}
+}
+
+// noteVersion adds the version that a judge has in force to those before it.
+func noteVersion(versions []*domains.Version, judge *domains.Judge) []*domains.Version {
+	if v := judge.InForce(); v != nil && (len(versions) == 0 || versions[len(versions)-1] != v) {
+		versions = append(versions, v)
+	}
+	return versions
 }
 
 // asked returns the streams that the question asks for.
