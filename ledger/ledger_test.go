@@ -313,7 +313,7 @@ func TestOldCopyStaysShut(t *testing.T) {
 	}
 	shut.Close()
 
-	evidence := ledgertest.MemEvidence{}
+	evidence := &ledgertest.MemEvidence{}
 	open, err := ledgertest.Open(t, fs, "copy", ledgertest.Options{Anchor: &ledgertest.MemAnchor{}, Evidence: evidence})
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func TestOldCopyStaysShut(t *testing.T) {
 	if _, err := open.L.Append(t.Context(), ledgertest.Producer, ledgertest.Batch(run, 1, 11, 1)); !errors.As(err, &shutError) {
 		t.Errorf("append after the fork was seen: %v", err)
 	}
-	if string(evidence["presented"]) != string(newest) {
+	if string(evidence.Note("presented")) != string(newest) {
 		t.Error("the presented checkpoint was not kept as evidence")
 	}
 	open.Close()

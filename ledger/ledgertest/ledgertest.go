@@ -16,6 +16,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -63,14 +64,37 @@ func (a *MemAnchor) Load() ([]byte, error) { return a.Note, nil }
 // Save implements ledger.Anchor.
 func (a *MemAnchor) Save(note []byte) error { a.Note = note; return nil }
 
-// MemEvidence is evidence in memory.
-type MemEvidence map[string][]byte
+// MemEvidence is evidence in memory, for concurrent use: a log keeps it from the
+// goroutine that found the fork.
+type MemEvidence struct {
+	mu    sync.Mutex
+	notes map[string][]byte
+}
 
 // Exists implements ledger.Evidence.
-func (e MemEvidence) Exists() (bool, error) { return len(e) > 0, nil }
+func (e *MemEvidence) Exists() (bool, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.notes) > 0, nil
+}
 
 // Save implements ledger.Evidence.
-func (e MemEvidence) Save(name string, note []byte) error { e[name] = note; return nil }
+func (e *MemEvidence) Save(name string, note []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.notes == nil {
+		e.notes = map[string][]byte{}
+	}
+	e.notes[name] = note
+	return nil
+}
+
+// Note returns what was kept under a name, or nil.
+func (e *MemEvidence) Note(name string) []byte {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.notes[name]
+}
 
 // Signer returns the signer of every test log.
 func Signer() note.Signer {
@@ -87,7 +111,7 @@ type Log struct {
 	L        *ledger.Ledger
 	Engine   *pebblestore.Store
 	Anchor   *MemAnchor
-	Evidence MemEvidence
+	Evidence *MemEvidence
 	FS       vfs.FS
 	Dir      string
 
@@ -102,7 +126,7 @@ type Options struct {
 	Clock       ledger.Clock
 	AcceptClock bool
 	Anchor      *MemAnchor
-	Evidence    MemEvidence
+	Evidence    *MemEvidence
 	Vault       ledger.Vault
 	Fatal       func(string)
 	Production  bool // the engine has the buffers of production, for benchmarks
@@ -165,7 +189,7 @@ func Open(t testing.TB, fs vfs.FS, dir string, o Options) (*Log, error) {
 		return nil, err
 	}
 	if o.Evidence == nil {
-		o.Evidence = MemEvidence{}
+		o.Evidence = &MemEvidence{}
 	}
 	cfg := ledger.Config{Store: engine, Vault: o.Vault, Signer: Signer(), VKey: VKey, Evidence: o.Evidence, Workers: o.Workers, Clock: o.Clock, ReadClock: o.ReadClock, AcceptClock: o.AcceptClock,
 		VerifyPeriod: o.VerifyPeriod, VerifyRate: o.VerifyRate, Sleep: o.Sleep, Logger: o.Logger, Disk: o.Disk, Policy: o.Policy, AwaitWitnesses: o.Await, Keys: o.Keys}
