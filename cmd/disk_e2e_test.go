@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -185,20 +186,27 @@ func TestDiskRunsFull(t *testing.T) {
 	fsck(t, dir)
 }
 
+// xroadFile writes records of an X-Road server for import.
+func xroadFile(t *testing.T, records int) string {
+	t.Helper()
+	var text bytes.Buffer
+	for i := range records {
+		fmt.Fprintf(&text, `{"securityServerType":"Producer","requestInTs":%d,"messageId":"m-%d","clientXRoadInstance":"EE","clientMemberClass":"GOV","clientMemberCode":"1","clientSubsystemCode":"web","serviceXRoadInstance":"EE","serviceMemberClass":"GOV","serviceMemberCode":"2","serviceSubsystemCode":"db-%d","serviceCode":"read","succeeded":true}`+"\n",
+			1700000000000+i, i, i%7)
+	}
+	file := filepath.Join(t.TempDir(), "opmon.jsonl")
+	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // import1 starts an import on a log whose disk is low; the function it returns
 // waits until it has gone through by itself, once, with nothing left out.
 func import1(t *testing.T, profile string) func(t *testing.T) {
 	t.Helper()
 	const records = 300
-	var text strings.Builder
-	for i := range records {
-		fmt.Fprintf(&text, `{"securityServerType":"Producer","requestInTs":%d,"messageId":"m-%d","clientXRoadInstance":"EE","clientMemberClass":"GOV","clientMemberCode":"1","clientSubsystemCode":"web","serviceXRoadInstance":"EE","serviceMemberClass":"GOV","serviceMemberCode":"2","serviceSubsystemCode":"db","serviceCode":"read","succeeded":true}`+"\n",
-			1700000000000+i, i)
-	}
-	file := filepath.Join(t.TempDir(), "opmon.jsonl")
-	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := xroadFile(t, records)
 	args := []string{"import", "--profile", profile, "--format", "xroad", "--json", file}
 	ended := make(chan answer, 1)
 	path := program(t, "daybook")

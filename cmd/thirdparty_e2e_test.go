@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -103,17 +102,7 @@ func servePublic(t *testing.T, events int) *public {
 		t.Fatal(err)
 	}
 	profile := filepath.Join(dir, "log", "profile.yaml")
-	var lines bytes.Buffer
-	for i := range events {
-		fmt.Fprintf(&lines, `{"eventId":"%s","occurredAtNs":"1795000000000000000","source":{"domain":"web"},"target":{"domain":"prod-db-%d"},"actor":{"id":"svc"},`+
-			`"action":{"class":"ACTION_CLASS_READ","operation":"select"},"decision":"DECISION_ALLOWED","outcome":{"result":"OUTCOME_RESULT_SUCCESS"}}`+"\n",
-			base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "order-%d", i)), i%7)
-	}
-	file := filepath.Join(dir, "events.jsonl")
-	if err := os.WriteFile(file, lines.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	must(t, "daybook", "append", "--profile", profile, file)
+	must(t, "daybook", "import", "--profile", profile, "--format", "xroad", xroadFile(t, events))
 	p := &public{url: "http://" + d.address(t, "public") + "/", policy: filepath.Join(dir, "policy.txt"), vkeyFile: filepath.Join(dir, "log.pub"), receipts: filepath.Join(dir, "receipts")}
 	p.vkey = strings.TrimSpace(must(t, "daybook", "checkpoint", "--profile", profile, "--vkey"))
 	for path, text := range map[string]string{p.policy: verify.FormatPolicy(p.vkey), p.vkeyFile: p.vkey} {
