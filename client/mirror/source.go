@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/daybook-ledger/daybook/verify"
 )
@@ -29,7 +30,7 @@ const (
 // A RefusedError says that the source does not show this to who asks.
 type RefusedError struct {
 	Status string // of the answer
-	Text   string // why, in the source's words
+	Text   string // why, in the source's words, as far as they are printable
 }
 
 // Error implements error.
@@ -122,13 +123,23 @@ func refused(answer *http.Response) (wait time.Duration, err error) {
 	if json.Unmarshal(text, &st) == nil && st.Message != "" {
 		text = []byte(st.Message)
 	}
-	err = &RefusedError{answer.Status, strings.TrimSpace(string(text))}
+	err = &RefusedError{printable(answer.Status), printable(string(text))}
 	switch code := answer.StatusCode; {
 	case code == http.StatusTooManyRequests || code >= 500:
-		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
-		return time.Duration(max(0, seconds)) * time.Second, errors.New(err.Error())
+		seconds, _ := strconv.ParseUint(answer.Header.Get("Retry-After"), 10, 31)
+		return time.Duration(seconds) * time.Second, errors.New(err.Error())
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		return -1, err
 	}
 	return -1, errors.New(err.Error())
+}
+
+// printable is a text of strangers as a terminal may be given it, on one line.
+func printable(text string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text))
 }
