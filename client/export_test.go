@@ -1,6 +1,12 @@
 package client
 
-import "testing"
+import (
+	"testing"
+
+	"google.golang.org/grpc"
+
+	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
+)
 
 // CheckerForTest fetches the answer to a repeat of items, the first of a run,
 // and returns a function that reads and checks that answer once.
@@ -28,4 +34,9 @@ type rawAnswer struct{ data []byte }
 func (r *rawAnswer) parse(data []byte) error {
 	r.data = data
 	return nil
+}
+
+// ExportOf is the export whose messages a stream has, from a part on.
+func ExportOf(stream grpc.ServerStreamingClient[apiv1.ExportResponse], first uint32) *Export {
+	return &Export{stream: stream, cancel: func() {}, next: max(1, first)}
 }
