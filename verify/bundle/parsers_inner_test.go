@@ -129,6 +129,7 @@ func FuzzStreams(f *testing.F) {
 func FuzzEntries(f *testing.F) {
 	for _, z := range samplesOf(f) {
 		f.Add(z.of(f, nameGovernance), z.of(f, entriesName(1)), z.of(f, entriesName(2)))
+		f.Add(z.of(f, nameGovernance), []byte{0, 0}, []byte{})
 	}
 	f.Fuzz(func(t *testing.T, governance, one, two []byte) {
 		z := holding(map[string][]byte{nameGovernance: governance, entriesName(1): one, entriesName(2): two})

@@ -200,7 +200,8 @@ func (m *memberReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// item reads the next u16 big-endian length || bytes into buf; nil at the end.
+// item reads the next u16 big-endian length || bytes into buf; nil at the end alone,
+// also where the length is 0.
 func (m *memberReader) item(buf []byte) ([]byte, error) {
 	if m.left == 0 {
 		return nil, nil
@@ -210,7 +211,7 @@ func (m *memberReader) item(buf []byte) ([]byte, error) {
 		return nil, &Fault{Member: m.name, Err: cutShort(err)}
 	}
 	n := int(binary.BigEndian.Uint16(head[:]))
-	if cap(buf) < n {
+	if buf == nil || cap(buf) < n {
 		buf = make([]byte, 0, 1<<16)
 	}
 	buf = buf[:n]
