@@ -83,7 +83,7 @@ export function parseManifest(b) {
     if (memberLine(m.name) < 0) throw new Fault(named + " is none of this format");
     if (last !== null && !memberBefore(last, m.name)) throw new Fault(named + " does not stand in its place");
     if (!/^[0-9a-f]{64}$/.test(m.sha256)) throw new Fault(named + " has no SHA-256");
-    if (m.size > BigInt(MAX_FILE)) throw new Fault(named + " has " + m.size + " bytes, limit " + MAX_FILE);
+    if (m.size === 0n || m.size > BigInt(MAX_FILE)) throw new Fault(named + " has " + m.size + " bytes, want 1 to " + MAX_FILE);
     last = m.name;
     return { name: m.name, size: Number(m.size), sha256: unhex(m.sha256) };
   });
