@@ -27,7 +27,7 @@ const (
 	exportStall = 2 * time.Minute
 	// maxQuestion bounds the text of a question.
 	maxQuestion = 64 << 10
-	// Bounds of a part: files of 4 GiB need another format.
+	// Bounds of a part. A file that is not split may have more: a whole log.
 	leastSplit = 1 << 20
 	mostSplit  = 4<<30 - 1
 )

@@ -116,9 +116,9 @@ func (s *exporter) part(ctx context.Context, plan *bundle.Plan, head *apiv1.Expo
 func ofExport(q *question.Question, err error) error {
 	if errors.Is(err, bundle.ErrTooLarge) {
 		if q.Log {
-			return tooLarge("the whole log would be over 4 GiB, more than one file holds, and it is never split: copy it with `daybookd mirror`, which `daybook-verify log` checks, or ask for its entries by ranges (--range A:B)")
+			return tooLarge("the whole log has more entries than one file lists, about 50 million, or would be over 1 TiB, and it is never split: copy it with `daybookd mirror`, which `daybook-verify log` checks, or ask for its entries by ranges (--range A:B)")
 		}
-		return tooLarge("the file would be over 4 GiB: ask for it in parts (--split 450MB), or for less, such as a shorter period")
+		return tooLarge("the file would be over 1 TiB, or have over 400,000 members: ask for it in parts (--split 450MB), or for less, such as a shorter period")
 	}
 	if errors.Is(err, bundle.ErrNoClose) {
 		return &requestError{codes.FailedPrecondition, ReasonNotFound,

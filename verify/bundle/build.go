@@ -336,8 +336,11 @@ func (b *builder) write(w io.Writer, built *Built) error {
 	return nil
 }
 
-func copyMember(out *zipWriter, name string, r io.Reader) (member, error) {
-	if err := out.begin(name); err != nil {
+func copyMember(out *zipWriter, name string, r interface {
+	io.Reader
+	Size() int64
+}) (member, error) {
+	if err := out.begin(name, uint64(r.Size())); err != nil {
 		return member{}, err
 	}
 	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{r}, make([]byte, 256<<10)); err != nil {

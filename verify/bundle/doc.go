@@ -21,8 +21,11 @@
 //
 // Members are stored without compression in the order below; zip.go has every byte
 // of the headers, which a verifier makes again from the manifest and compares.
-// Nothing stands between members or behind the last header. There is no zip64: a
-// file has less than 4 GiB, larger answers are split. JSON has the one form of
+// Nothing stands between members or behind the last header. A size, an offset or a
+// number of members that a plain zip has no room for stands where zip64 has it, and
+// zip64 is there for nothing else: files of less than 4 GiB and 65,535 members are
+// plain. A file has at most 1 TiB, 400,000 members beside the manifest, and 64 MiB
+// of manifest, about 50 million entries of a whole log. JSON has the one form of
 // package canonical, so that each value has one encoding. No member is empty. Those
 // of one line ascend by the bytes of their names; other names are refused.
 //

@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"io"
 	"slices"
 
 	"github.com/daybook-ledger/daybook/verify"
@@ -73,11 +74,24 @@ func Pack(origin string, contents map[string][]byte) ([]byte, error) {
 		}
 		return 1
 	})
+	return m.pack(func(name string) []byte { return contents[name] })
+}
+
+// PackSame is Pack of members in their order, all of the same content.
+func PackSame(origin string, names []string, content []byte) ([]byte, error) {
+	m := &manifest{Origin: origin}
+	for _, name := range names {
+		m.Files = append(m.Files, member{Name: name})
+	}
+	return m.pack(func(string) []byte { return content })
+}
+
+func (m *manifest) pack(of func(name string) []byte) ([]byte, error) {
 	var out bytes.Buffer
 	z := newZipWriter(&out)
 	for i := range m.Files {
 		var err error
-		if m.Files[i], err = copyMember(z, m.Files[i].Name, bytes.NewReader(contents[m.Files[i].Name])); err != nil {
+		if m.Files[i], err = copyMember(z, m.Files[i].Name, bytes.NewReader(of(m.Files[i].Name))); err != nil {
 			return nil, err
 		}
 	}
@@ -86,4 +100,70 @@ func Pack(origin string, contents map[string][]byte) ([]byte, error) {
 	}
 	err := z.finish()
 	return out.Bytes(), err
+}
+
+// ZipHeaders are the headers of a member.
+func ZipHeaders(name string, crc uint32, size, offset uint64) (local, descriptor, central []byte) {
+	m := zipMember{name: name, crc: crc, size: size, offset: offset}
+	return m.appendLocal(nil), m.appendDescriptor(nil), m.appendCentral(nil)
+}
+
+// ZipEnd is what stands behind the central headers.
+func ZipEnd(members, size, offset uint64) []byte { return appendEnd(nil, members, size, offset) }
+
+// FindManifest finds the manifest of a file, of which it reads no more.
+func FindManifest(r io.ReaderAt, size int64) ([]byte, error) { return findManifest(r, size) }
+
+// PackZeros writes a zip with a question and members of these sizes, all zeros. Where
+// skip is there it writes them, and their sums are not right.
+func PackZeros(w io.Writer, origin string, sizes []uint64, skip func(n uint64)) (map[string][]byte, error) {
+	members := map[string][]byte{nameQuestion: []byte("question")}
+	m := &manifest{Origin: origin, Files: make([]member, 1+len(sizes))}
+	z := newZipWriter(w)
+	var err error
+	if m.Files[0], err = copyMember(z, nameQuestion, bytes.NewReader(members[nameQuestion])); err != nil {
+		return nil, err
+	}
+	for i, size := range sizes {
+		if err := z.begin(entriesName(i+1), size); err != nil {
+			return nil, err
+		}
+		if skip != nil {
+			skip(size)
+			z.written, z.left = z.written+size, 0
+		} else if err := writeZeros(z, size); err != nil {
+			return nil, err
+		}
+		if m.Files[1+i], err = z.end(); err != nil {
+			return nil, err
+		}
+	}
+	members[nameManifest] = m.document()
+	if _, err := copyMember(z, nameManifest, bytes.NewReader(members[nameManifest])); err != nil {
+		return nil, err
+	}
+	return members, z.finish()
+}
+
+func writeZeros(w io.Writer, n uint64) error {
+	for zeros := make([]byte, 1<<20); n > 0; {
+		b := zeros[:min(n, uint64(len(zeros)))]
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		n -= uint64(len(b))
+	}
+	return nil
+}
+
+// OpenFile is OpenZip of a file; the error alone.
+func OpenFile(ctx context.Context, r io.ReaderAt, size int64) error {
+	_, err := openArchive(ctx, r, size)
+	return err
+}
+
+// PlanLog plans a file of a whole log of a size.
+func PlanLog(ctx context.Context, size uint64) error {
+	p := &Plan{question: &question.Question{Log: true}, opened: verify.Opened{Checkpoint: verify.Checkpoint{Size: size}}}
+	return p.splitRange(ctx, 0)
 }

@@ -17,9 +17,9 @@ const (
 
 // Limits of a bundle.
 const (
-	maxMembers  = 65_534        // of the zip, the manifest aside
-	maxManifest = 16 << 20      // bytes
-	maxFile     = 1<<32 - 1<<20 // bytes of a bundle
+	maxMembers  = 400_000  // of the zip, the manifest aside
+	maxManifest = 64 << 20 // bytes
+	maxFile     = 1 << 40  // bytes of a bundle
 )
 
 // A member is one file of the zip, as the manifest lists it.

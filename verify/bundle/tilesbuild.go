@@ -12,6 +12,10 @@ import (
 // splitRange cuts a range into parts; a whole log is one part.
 func (p *Plan) splitRange(ctx context.Context, limit int64) error {
 	if p.question.Log {
+		// Each entry bundle has its tile beside it.
+		if p.opened.Size>>tileHeight > maxMembers/2 {
+			return ErrTooLarge
+		}
 		p.ends = []uint64{p.opened.Size}
 		return nil
 	}

@@ -42,38 +42,69 @@ func openArchive(ctx context.Context, r io.ReaderAt, size int64) (*archive, erro
 }
 
 // findManifest returns the content of the last member, which must be the manifest.
+// What it reads of the headers is compared later, as all else.
 func findManifest(r io.ReaderAt, size int64) ([]byte, error) {
 	if size < zipEndLen || size > maxFile+maxManifest {
 		return nil, faulty("", "a file of %d bytes is no examination file", size)
 	}
-	end, err := readAt(r, size-zipEndLen, zipEndLen)
+	first, end, err := findCentral(r, size)
 	if err != nil {
 		return nil, err
 	}
+	// The manifest's is the last central header. Its name is that header's last part,
+	// or its offset is, of 4 GiB and more.
+	const headLen = 46 + int64(len(nameManifest))
+	for _, extra := range []int64{0, 4 + 8} {
+		at := end - headLen - extra
+		if at < first {
+			return nil, faulty("", "it has no manifest")
+		}
+		last, err := readAt(r, at, int(headLen+extra))
+		if err != nil {
+			return nil, err
+		}
+		if string(last[:4]) != "PK\x01\x02" || string(last[46:headLen]) != nameManifest {
+			continue
+		}
+		length, offset := int64(binary.LittleEndian.Uint32(last[24:])), uint64(binary.LittleEndian.Uint32(last[42:]))
+		if extra > 0 {
+			offset = binary.LittleEndian.Uint64(last[headLen+4:])
+		}
+		if length > maxManifest || offset > uint64(at) || int64(offset)+int64(len(localOf(nameManifest, 0)))+length > at {
+			return nil, faulty(nameManifest, "it has no room in the file, or over %d bytes", maxManifest)
+		}
+		return readAt(r, int64(offset)+int64(len(localOf(nameManifest, 0))), int(length))
+	}
+	return nil, faulty("", "its last member is not the manifest")
+}
+
+// findCentral returns where the central headers begin, and where they end.
+func findCentral(r io.ReaderAt, size int64) (first, end int64, err error) {
 	le := binary.LittleEndian
-	length, offset := int64(le.Uint32(end[12:])), int64(le.Uint32(end[16:]))
-	if string(end[:4]) != "PK\x05\x06" || offset+length != size-zipEndLen {
-		return nil, faulty("", "it does not end as an examination file does: its tail may be cut")
-	}
-	// The last central header ends where the end begins, and the manifest's name is
-	// its last part.
-	const headLen = 46
-	at := size - zipEndLen - headLen - int64(len(nameManifest))
-	if at < offset {
-		return nil, faulty("", "it has no manifest")
-	}
-	last, err := readAt(r, at, headLen+len(nameManifest))
+	b, err := readAt(r, size-zipEndLen, zipEndLen)
 	if err != nil {
-		return nil, err
+		return 0, 0, err
 	}
-	if string(last[:4]) != "PK\x01\x02" || string(last[headLen:]) != nameManifest {
-		return nil, faulty("", "its last member is not the manifest")
+	end = size - zipEndLen
+	length, offset := uint64(le.Uint32(b[12:])), uint64(le.Uint32(b[16:]))
+	ends := string(b[:4]) == "PK\x05\x06"
+	if (le.Uint16(b[10:]) == zipMax16 || length == zipMax32 || offset == zipMax32) && end >= zip64EndLen {
+		end -= zip64EndLen
+		if b, err = readAt(r, end, zip64EndLen); err != nil {
+			return 0, 0, err
+		}
+		ends = ends && string(b[:4]) == "PK\x06\x06"
+		length, offset = le.Uint64(b[40:]), le.Uint64(b[48:])
 	}
-	length, offset = int64(le.Uint32(last[24:])), int64(le.Uint32(last[42:]))+int64(len(appendLocal(nil, nameManifest)))
-	if length > maxManifest || offset+length > at {
-		return nil, faulty(nameManifest, "it has no room in the file, or over %d bytes", maxManifest)
+	if !ends || offset > uint64(end) || length != uint64(end)-offset {
+		return 0, 0, faulty("", "it does not end as an examination file does: its tail may be cut")
 	}
-	return readAt(r, offset, int(length))
+	return int64(offset), end, nil
+}
+
+func localOf(name string, size uint64) []byte {
+	m := zipMember{name: name, size: size}
+	return m.appendLocal(nil)
 }
 
 func readAt(r io.ReaderAt, offset int64, n int) ([]byte, error) {
@@ -94,8 +125,8 @@ func (z *archive) compare(ctx context.Context, r io.ReaderAt, size int64) error 
 			return context.Cause(ctx)
 		}
 		m := &all[i]
-		head := zipMember{name: m.Name, size: uint32(m.Size), offset: uint32(in.at)}
-		if err := in.same(appendLocal(nil, m.Name)); err != nil {
+		head := zipMember{name: m.Name, size: m.Size, offset: uint64(in.at)}
+		if err := in.same(head.appendLocal(nil)); err != nil {
 			return &Fault{Member: m.Name, Err: fmt.Errorf("local header: %w", err)}
 		}
 		z.contents[m.Name] = content{r, in.at, int64(m.Size)}
@@ -116,7 +147,7 @@ func (z *archive) compare(ctx context.Context, r io.ReaderAt, size int64) error 
 	if err := in.same(central); err != nil {
 		return &Fault{Err: fmt.Errorf("central headers: %w", err)}
 	}
-	if err := in.same(appendEnd(nil, len(all), uint32(len(central)), uint32(offset))); err != nil {
+	if err := in.same(appendEnd(nil, uint64(len(all)), uint64(len(central)), uint64(offset))); err != nil {
 		return &Fault{Err: fmt.Errorf("last header: %w", err)}
 	}
 	if in.at != size {

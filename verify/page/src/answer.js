@@ -6,7 +6,7 @@ import { fieldsOf, parseDocument } from "./json.js";
 import { memberBefore, memberLine } from "./members.js";
 import { checkFormat } from "./question.js";
 
-const MAX_PARTS = 999, MAX_MEMBERS = 65534, MAX_FILE = 2 ** 32 - 2 ** 20;
+const MAX_PARTS = 999, MAX_MEMBERS = 400000, MAX_FILE = 2 ** 40;
 
 /** Reads answer.json strictly. close and cut are null where there is none. */
 export function parseAnswer(b, question) {

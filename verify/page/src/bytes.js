@@ -45,6 +45,11 @@ export function isUtf8(b, from, to) {
 
 /** All the bytes in one new array. */
 export function concat(...parts) {
+  return concatAll(parts);
+}
+
+/** As concat(), for more parts than a call may have arguments. */
+export function concatAll(parts) {
   let n = 0;
   for (const p of parts) n += p.length;
   const out = new Uint8Array(n);

@@ -33,7 +33,8 @@ type ExportRequest struct {
 	TreeSize uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	// Make no close: answer up to the newest one.
 	NoClose bool `protobuf:"varint,3,opt,name=no_close,json=noClose,proto3" json:"no_close,omitempty"`
-	// Bytes of the largest part, 1 MiB to 4 GiB; 0: 4 GiB.
+	// Bytes of the largest part, 1 MiB to 4 GiB; 0: 4 GiB. A whole log is one file,
+	// whatever its size.
 	SplitBytes uint64 `protobuf:"varint,4,opt,name=split_bytes,json=splitBytes,proto3" json:"split_bytes,omitempty"`
 	// Number of the first part to send; 0 or 1: all. An export that broke off goes
 	// on where it was, with the tree_size and split_bytes it had.
