@@ -108,6 +108,14 @@ func (p *pass) accepted() report.Claim {
 		c.Detail += fmt.Sprintf("; the period ends after %s, when that of the close ends: what came later is not in this file",
 			time.Unix(0, p.head.Close.PeriodEndNs).UTC().Format(time.RFC3339Nano))
 	}
+	if len(p.head.Unknown) > 0 {
+		var said []string
+		for _, u := range p.head.Unknown {
+			said = append(said, u.Said)
+		}
+		c.State = report.NotClaimed
+		c.Detail += fmt.Sprintf("; the log does not know what is asked for: %s; what is meant may stand under another name", strings.Join(said, ", "))
+	}
 	return c
 }
 

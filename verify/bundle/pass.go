@@ -255,6 +255,9 @@ func (p *pass) table(versions []*domains.Version) error {
 	if err := in.done(); err != nil {
 		return err
 	}
+	if s.exact == nil {
+		p.head.Unknown = unknown(p.question, versions, rows)
+	}
 	if s.exact == nil && !s.sources.any {
 		p.head.Sources = s.sources.list
 	}

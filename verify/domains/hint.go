@@ -13,15 +13,15 @@ func (r *reader) hint(s string, candidates []string, otherwise string) string {
 		return otherwise
 	}
 	r.hints--
-	if near := nearest(s, candidates); near != "" {
+	if near := Nearest(s, candidates); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	return otherwise
 }
 
-// nearest returns the first candidate of the smallest edit distance to s, where
-// that is at most a third of s, else "".
-func nearest(s string, candidates []string) string {
+// Nearest returns the first candidate of the smallest edit distance to s, where that
+// is at most 3 and at most a third of the bytes of s, else "".
+func Nearest(s string, candidates []string) string {
 	best, most := "", max(1, min(3, len(s)/3))
 	for _, c := range candidates {
 		if d := distance(s, c, most); d <= most && (best == "" || d < most) {

@@ -230,7 +230,7 @@ func checkAction(s string) string {
 		if _, known := classes.numbers[s]; known || s == anyAction {
 			return ""
 		}
-		near := nearest(s, slices.Concat(classes.names, []string{anyAction}))
+		near := Nearest(s, slices.Concat(classes.names, []string{anyAction}))
 		if near != "" {
 			near = fmt.Sprintf("; did you mean %q?", near)
 		}

@@ -80,6 +80,7 @@ func randomWorld(t *testing.T, r *rand.Rand) *world {
 	s.world.Head.Question = randomQuestion(r, word)
 	if r.IntN(2) == 0 {
 		s.world.Head.Sources = []string{"web"}
+		s.world.Head.Unknown = []string{word(), word()}
 	}
 	s.addMap(30, at("06:00:00"), changedMap(t, word, r))
 	var approved []*approval

@@ -61,6 +61,11 @@ func (w *Writer) describeQuestion(m fields) {
 			m[name] = fields{"domain": show(s.Domain, ""), "tier": show(s.Tier, ""), "function": show(s.Function, ""), "owner": show(s.Owner, "")}
 		}
 	}
+	var unknown []scope
+	for _, u := range h.Unknown {
+		unknown = append(unknown, fields{"text": show(u.Text, "")})
+	}
+	m["unknown"] = ends(unknown)
 	if h.Parts > 1 {
 		m["part"], m["parts"] = strconv.Itoa(h.Part), strconv.Itoa(h.Parts)
 		m["first"], m["end"] = strconv.FormatUint(h.First, 10), strconv.FormatUint(h.End, 10)

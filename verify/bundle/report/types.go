@@ -36,6 +36,18 @@ type Head struct {
 	// Sources and Targets are the ids that a selector stands for under the maps;
 	// nil: any.
 	Sources, Targets []string
+	// Unknown is what the question says and nothing in the log has.
+	Unknown []Unknown
+}
+
+// An Unknown is a word of a side of the question that no domain of a map has, so that
+// an answer, of zero above all, is no evidence of what was meant by it.
+type Unknown struct {
+	Side string // from or to
+	Word string // domain, tier, function or owner; empty: all words of the side together
+	Name string // what the question says for the word
+	Said string // side, words and names: from domain "prod-bd"
+	Text string // what is not known, in plain words, without a full stop
 }
 
 // A Stream is a stream that was selected, and how many entries it has below the

@@ -70,6 +70,7 @@ type world struct {
 		Selected   int                `json:"selected"`
 		Sources    []string           `json:"sources"`
 		Targets    []string           `json:"targets"`
+		Unknown    []string           `json:"unknown,omitempty"`
 	} `json:"head"`
 	Answers []answer `json:"answers"`
 	Repeat  int      `json:"repeat"`
@@ -175,6 +176,9 @@ func (in *world) head(t testing.TB) *Head {
 	}
 	if h.Close != "" {
 		out.Close = parse(t, h.Close, new(daybookv1.Close))
+	}
+	for _, text := range h.Unknown {
+		out.Unknown = append(out.Unknown, Unknown{Text: text})
 	}
 	out.Selected = make([]Stream, h.Selected)
 	return out

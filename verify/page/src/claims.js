@@ -52,6 +52,10 @@ function accepted(pass) {
     state = "not claimed";
     detail += "; the period ends after " + formatNano(head.Close.period_end_ns) + ", when that of the close ends: what came later is not in this file";
   }
+  if (head.Unknown.length > 0) {
+    state = "not claimed";
+    detail += "; the log does not know what is asked for: " + head.Unknown.map((u) => u.Said).join(", ") + "; what is meant may stand under another name";
+  }
   return claim("complete as accepted", state, detail);
 }
 

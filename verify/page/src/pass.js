@@ -76,7 +76,7 @@ export class BundlePass {
     this.policy = policy;
     this.head = {
       Origin: a.origin, Question: this.question, Part: a.part, Parts: a.parts, First: a.first, End: a.end, Checkpoint: opened, Policy: text,
-      CloseIndex: 0n, Close: null, Cut: 0n, Opened: null, OpenedNS: 0n, Selected: [], Sources: null, Targets: null,
+      CloseIndex: 0n, Close: null, Cut: 0n, Opened: null, OpenedNS: 0n, Selected: [], Sources: null, Targets: null, Unknown: [],
     };
     this.summary = {
       Head: this.head, Claims: [], Answers: 0, Sections: [0, 0, 0, 0, 0, 0], Verdicts: [], Runs: [], OneOffs: 0, Alerts: [], Closes: 0,

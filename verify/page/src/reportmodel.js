@@ -59,6 +59,7 @@ function modelQuestion(model, head, offsets) {
     if (!selector || !(selector.Domain || selector.Tier || selector.Function || selector.Owner)) continue;
     model[name] = { domain: showText(selector.Domain ?? ""), tier: showText(selector.Tier ?? ""), function: showText(selector.Function ?? ""), owner: showText(selector.Owner ?? "") };
   }
+  model.unknown = markEnds((head.Unknown ?? []).map((u) => ({ text: showText(u.Text) })));
   if (head.Parts > 1) {
     model.part = String(head.Part);
     model.parts = String(head.Parts);

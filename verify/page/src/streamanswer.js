@@ -13,6 +13,7 @@ import { checkRows, Fold, leftOver, memberFault, readRows } from "./rows.js";
 import { FollowedRuns } from "./runs.js";
 import { GOVERNED, Scope } from "./select.js";
 import { SelectedStream, WITHIN } from "./streams.js";
+import { unknownWords } from "./unknown.js";
 import { KIND, word } from "./words.js";
 
 const ANSWER_FILE = "answer.json", TREE = "tree.hashes", STREAMS = "streams.bin", GOVERNANCE_FILE = "governance.bin";
@@ -84,6 +85,7 @@ export class StreamAnswer {
       if (s.asked) this.p.head.Selected.push({ Key: r.key, Count: r.count });
     }
     leftOver(input);
+    if (scope.exact === null) this.p.head.Unknown = unknownWords(this.p.question, versions, rows);
     if (scope.exact === null) this.p.head.Sources = scope.sources, this.p.head.Targets = scope.targets;
     this.p.writeMaps(versions);
   }

@@ -3,7 +3,7 @@
 import { byId, el, pairs, panel, saveButton, table } from "./uiparts.js";
 import { sizeText } from "./inputs.js";
 import { inputOptions } from "./uiinputs.js";
-import { claimQuestion, resultText, stateView, unixText, verdictView } from "./verdicts.js";
+import { claimQuestion, resultText, stateView, unixText, verdictLine, verdictView } from "./verdicts.js";
 import { countLines, questionLines } from "./reportlines.js";
 import { fingerprintWords, policyKeys } from "./fingerprint.js";
 import { hex, utf8 } from "./bytes.js";
@@ -22,8 +22,8 @@ const CLAIM_CODES = [...SHOWN_CODES, 1];
  */
 export function showResult(result, inputs, again) {
   const view = verdictView(result);
-  document.title = `${view.Word}: ${inputs.bundle.map((f) => f.name).join(", ")}`;
-  const heading = el("h2", { tabindex: "-1" }, el("span", { class: "sign", "aria-hidden": "true" }, view.Sign), el("span", {}, view.Word));
+  document.title = `${verdictLine(view)}: ${inputs.bundle.map((f) => f.name).join(", ")}`;
+  const heading = el("h2", { tabindex: "-1" }, el("span", { class: "sign", "aria-hidden": "true" }, view.Sign), el("span", {}, view.Word, view.Open === "" ? null : el("small", {}, view.Open)));
   byId("verdict").replaceChildren(el("div", { class: "verdict " + view.Look }, heading,
     el("p", { class: "means" }, view.Means), ...notes(result, inputs), failure(result), whatWasChecked(result, inputs),
     el("h3", {}, "What to do now"), el("ol", {}, ...view.Todo.map((line) => el("li", {}, line))),
@@ -43,6 +43,7 @@ function notes(result, inputs) {
   if (result.Opened?.Origin.startsWith("demo.invalid/")) {
     out.push("DEMO. This log is a demonstration: nothing in it happened.");
   }
+  for (const u of head?.Unknown ?? []) out.push(`Caution: ${u.Text}.`);
   if (head?.Parts > inputs.bundle.length) {
     out.push(`This is part ${head.Part} of ${head.Parts}: it answers for entries ${head.First} up to, but not including, ${head.End}, and for nothing else. Drop all parts to check the whole answer.`);
   }

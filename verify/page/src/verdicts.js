@@ -55,15 +55,24 @@ const VERDICTS = [
 ];
 
 /**
- * What to say of a result.
+ * What to say of a result. Open says in the same breath as the word what is not claimed.
  * @param {{Code: number}} result of checkBundle
- * @returns {{Word: string, Sign: string, Look: string, Means: string, Todo: string[]}}
+ * @returns {{Word: string, Open: string, Sign: string, Look: string, Means: string, Todo: string[]}}
  */
 export function verdictView(result) {
-  const view = VERDICTS[result.Code] ?? VERDICTS[2], whole = result.Claims?.find((c) => c.Name === "complete as accepted")?.State !== "not claimed";
-  if (whole || (result.Code !== 0 && result.Code !== 4)) return view;
+  const view = { Open: "", ...(VERDICTS[result.Code] ?? VERDICTS[2]) };
+  if (![0, 3, 4].includes(result.Code)) return view;
+  const open = (result.Claims ?? []).filter((c) => c.State === "not claimed").map((c) => c.Name);
+  if (open.length > 0) view.Open = "not claimed: " + open.join(", ");
+  if (!open.includes("complete as accepted") || result.Code === 3) return view;
   const more = result.Code === 4 ? " And the log itself says that reports are missing." : "";
-  return { ...view, Means: "This file is what the log recorded, and nothing in it was altered. But it does not show all that the question asks for: see “complete as accepted” below." + more };
+  view.Means = "This file is what the log recorded, and nothing in it was altered. But it does not show all that the question asks for: see “complete as accepted” below." + more;
+  return view;
+}
+
+/** The word of a verdict and what it leaves open, in one line. */
+export function verdictLine(view) {
+  return view.Open === "" ? view.Word : view.Word + "; " + view.Open;
 }
 
 /** What each claim says, by its name, with what is asked and what it does not say. */
@@ -110,7 +119,7 @@ export function unixText(seconds) {
  */
 export function resultText(result, names, trusted) {
   const view = verdictView(result);
-  const lines = [view.Word, view.Means, "", `File: ${names}`, `Trusted: ${trusted}`];
+  const lines = [verdictLine(view), view.Means, "", `File: ${names}`, `Trusted: ${trusted}`];
   for (const part of result.Parts ?? []) lines.push(`Manifest of ${part.Name}: SHA-256 ${part.ManifestSHA256}`);
   if (result.Reason) lines.push(`Reason: ${result.Reason}`);
   if (result.Member) lines.push(`Member: ${result.Member}`);
@@ -120,6 +129,7 @@ export function resultText(result, names, trusted) {
     lines.push(`Log: ${opened.Origin}, ${opened.Size} entries`);
     for (const w of opened.Witnesses ?? []) lines.push(`Cosigned by ${w.Name} at ${unixText(w.Unix)}`);
   }
+  for (const u of result.Report?.Head?.Unknown ?? []) lines.push(`CAUTION: ${u.Text}`);
   if (result.Held) lines.push(`Held checkpoint: ${result.Held}`);
   lines.push("");
   for (const claim of result.Claims ?? []) lines.push(`${claim.Name}: ${stateView(claim.State, result.Code).Text}. ${claim.Detail}`);

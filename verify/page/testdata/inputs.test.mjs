@@ -1,7 +1,7 @@
 // Tests what the page tells of files before it checks them, and what it says of verdicts.
 import { createHash } from "node:crypto";
 import { inputKind, inputTrust, sizeText } from "../src/inputs.js";
-import { claimQuestion, resultText, stateView, unixText, verdictView } from "../src/verdicts.js";
+import { claimQuestion, resultText, stateView, unixText, verdictLine, verdictView } from "../src/verdicts.js";
 import { ok, readJson } from "./lib.mjs";
 import { fingerprintWords, policyKeys } from "../src/fingerprint.js";
 
@@ -43,6 +43,11 @@ test("nothing is proved by the file's own keys", stateView("proved", 3).Text, "i
 test("claims have questions", ["unaltered", "complete as accepted", "complete as numbered", "authorized", "countersigned"].every((c) => claimQuestion(c) !== ""), true);
 test("a verdict says what it leaves out", verdictView({ Code: 0, Claims: [{ Name: "complete as accepted", State: "not claimed" }] }).Means.includes("does not show all") &&
   verdictView({ Code: 0, Claims: [{ Name: "complete as accepted", State: "proved" }] }).Means.includes("nothing that the question asks for was left out"), true);
+const open = (Code) => verdictLine(verdictView({ Code, Claims: [{ Name: "unaltered", State: "proved" }, { Name: "complete as accepted", State: "not claimed" }, { Name: "countersigned", State: "not claimed" }] }));
+test("a verdict's line names what is not claimed", [0, 1, 2, 3, 4, 5].map(open), ["VERIFIED; not claimed: complete as accepted, countersigned", "FAILED", "NOT CHECKED",
+  "SELF-CONSISTENT; not claimed: complete as accepted, countersigned", "VERIFIED WITH DECLARED GAPS; not claimed: complete as accepted, countersigned", "NEEDS A NEWER VERIFIER"]);
+test("all is claimed", verdictLine(verdictView({ Code: 0, Claims: [{ Name: "unaltered", State: "proved" }] })), "VERIFIED");
+test("a name that nobody knows is in the text", resultText({ Code: 0, Report: { Head: { Unknown: [{ Text: "from: nobody" }] } } }, "A.zip", "the key").includes("\nCAUTION: from: nobody\n"), true);
 test("times", [unixText(1795661700n), unixText(1n << 62n)], ["2026-11-26T02:55:00Z", "second 4611686018427387904 of Unix time"]);
 test("result as text", resultText({ Code: 1, Claims: [{ Name: "unaltered", State: "failed", Detail: "entry 7" }], Reason: "r", Member: "m", FirstBadIndex: 7n }, "A.zip", "the key"),
   "FAILED\nThis file is not what it claims to be. Do not rely on anything in it.\n\nFile: A.zip\nTrusted: the key\nReason: r\nMember: m\nEntry: 7\n\nunaltered: ✗ FAILED. entry 7\n");

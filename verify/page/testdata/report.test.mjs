@@ -48,6 +48,7 @@ function headOf(h) {
     Checkpoint: { Origin: h.origin, Size: BigInt(h.size), Root: unhex(h.root), Witnesses: (h.witnesses ?? []).map((w) => ({ Name: w.name, Unix: BigInt(w.unix) })) },
     CloseIndex: BigInt(h.close_index), Close: optional("Close", h.close), Cut: BigInt(h.cut), OpenedNS: BigInt(h.opened_ns),
     Selected: new Array(h.selected), Sources: h.sources ?? null, Targets: h.targets ?? null,
+    Unknown: (h.unknown ?? []).map((Text) => ({ Text })),
   };
 }
 
