@@ -34,6 +34,11 @@ under your keys that covers it. --checkpoint is one that you kept from before: t
 history. Where its size is not one that the file shows, give the consistency proof
 between the two sizes with --proof.
 
+The first line names, beside the verdict, the claims that the file does not make. Where
+"complete as accepted" is one of them, do not rely on a count before you know why: the
+period goes on after the close, the other parts are not here, or the question has a name
+that nothing in the log has, as a misspelled one; zero accesses of that are no evidence.
+
 Examples:
   daybook-verify bundle --policy policy.txt CASE.zip
   daybook-verify bundle --policy policy.txt --checkpoint lodged.checkpoint CASE.zip
@@ -154,24 +159,66 @@ func (r *result) bundleVerdict(found *bundle.Result) {
 	case bundle.SelfConsistent:
 		r.Advice = "give --policy FILE or --key VKEY, taken from elsewhere than this file"
 	}
-	if c := found.Claims[1]; (found.Verdict == bundle.Verified || found.Verdict == bundle.DeclaredGaps) && c.State != report.Proved {
-		r.Advice = "this file does not show all that its question asks for: ask for the other parts, or for a file made after a later close"
+	if found.Verdict == bundle.Verified || found.Verdict == bundle.DeclaredGaps {
+		r.Advice = openEnds(found)
 	}
 	if f := found.Fault; f != nil && errors.Is(f, verify.ErrNewer) {
 		r.Verdict = newer
 	}
 }
 
+// openEnds says what to do where a sound file does not show all that its question
+// asks for; empty: it does.
+func openEnds(found *bundle.Result) string {
+	if found.Claims[1].State == report.Proved {
+		return ""
+	}
+	h := found.Parts[0].Head
+	var todo []string
+	if len(h.Unknown) > 0 {
+		todo = append(todo, "ask again with a name that the log knows")
+	}
+	if h.Parts > len(found.Parts) {
+		todo = append(todo, "give the other parts, too")
+	}
+	if p := h.Question.Period; p != nil && h.Close != nil && p.Ends() > h.Close.PeriodEndNs {
+		todo = append(todo, "ask for a file made after a later close")
+	}
+	return "this file does not show all that its question asks for: " + strings.Join(todo, "; ")
+}
+
+// unknownClaim says what the question says and nothing in the log has.
+func (r *result) unknownClaim(s *report.Summary) {
+	for _, u := range s.Head.Unknown {
+		fields := map[string]any{"side": u.Side}
+		if u.Word != "" {
+			fields[u.Word] = u.Name
+		}
+		text := "CAUTION: " + u.Text
+		if near := bundle.Nearest(s, u); near != "" {
+			fields["nearest"] = near
+			text += fmt.Sprintf("; did you mean %q?", near)
+		}
+		r.claim("unknown_name", fields, "%s", text)
+	}
+}
+
 // bundleClaims says what was proved of an examination file.
 func (r *result) bundleClaims(found *bundle.Result, policy *verify.Policy) {
+	for _, c := range found.Claims {
+		if c.State == report.NotClaimed && found.Verdict != bundle.Failed && found.Verdict != bundle.Newer {
+			r.NotClaimed = append(r.NotClaimed, strings.ReplaceAll(c.Name, " ", "_"))
+		}
+	}
 	if len(found.Parts) > 0 {
+		r.unknownClaim(found.Parts[0])
 		if found.Opened.Origin != "" { // it opened
 			r.checkpointClaim(found.Opened, policy, "")
 		}
 		r.questionClaim(found)
 	}
 	for _, c := range found.Claims {
-		r.claim(strings.ReplaceAll(c.Name, " ", "_"), map[string]any{"state": string(c.State)}, "%s: %s: %s", c.Name, strings.ToUpper(string(c.State)), plain(c.Detail))
+		r.claim(strings.ReplaceAll(c.Name, " ", "_"), map[string]any{"state": string(c.State)}, "%s: %s: %s", c.Name, strings.ToUpper(string(c.State)), c.Detail)
 	}
 	if len(found.Parts) > 0 {
 		r.limitsClaim(found.Parts[0])

@@ -25,6 +25,9 @@ const (
 // result is what a verb found. As JSON it is the one object on stdout.
 type result struct {
 	Verdict string `json:"verdict,omitempty"`
+	// NotClaimed names the claims of an examination file that it does not make. As JSON
+	// they are the first claim, not_claimed.
+	NotClaimed []string `json:"-"`
 	// Claims is what was proved, each with its own fields and a sentence.
 	Claims []claim `json:"claims"`
 	// FirstBadIndex is the log index of the first receipt that did not verify,
@@ -65,9 +68,11 @@ func (r *result) exit() int {
 }
 
 func (r *result) writeJSON(w io.Writer) error {
-	if r.Claims == nil {
-		r.Claims = []claim{}
+	claims := []claim{}
+	if len(r.NotClaimed) > 0 {
+		claims = append(claims, claim{What: "not_claimed", Text: r.open(), Data: map[string]any{"claims": r.NotClaimed}})
 	}
+	r.Claims = append(claims, r.Claims...)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(r)
@@ -79,7 +84,7 @@ func (r *result) writeText(w io.Writer) error {
 		return err
 	}
 	var b strings.Builder
-	b.WriteString(r.Verdict + "\n")
+	b.WriteString(r.headline() + "\n")
 	for _, c := range r.Claims {
 		b.WriteString("  " + visible(c.Text) + "\n")
 	}
@@ -91,6 +96,19 @@ func (r *result) writeText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// headline is the verdict for people, with what it leaves open in the same line.
+func (r *result) headline() string {
+	if len(r.NotClaimed) == 0 || r.Verdict == failed {
+		return r.Verdict
+	}
+	return r.Verdict + "; " + r.open()
+}
+
+// open names what is not claimed.
+func (r *result) open() string {
+	return "not claimed: " + strings.ReplaceAll(strings.Join(r.NotClaimed, ", "), "_", " ")
 }
 
 // fail gives the verdict on an error of a check.

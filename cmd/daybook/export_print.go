@@ -24,6 +24,10 @@ type exportResult struct {
 	Question string         `json:"question_sha256"`
 	Parts    uint32         `json:"parts"`
 	Files    []exportedFile `json:"files"`
+	// Open says why the files may not be all that was asked for; absent: they are.
+	Open string `json:"open,omitempty"`
+	// Unknown is what was asked for and nothing in the log has.
+	Unknown []exportUnknown `json:"unknown,omitempty"`
 }
 
 // exportedFile is one file of an export.
@@ -42,12 +46,26 @@ func newExportResult(q *question.Question) *exportResult {
 }
 
 // add adds a file that is written.
-func (r *exportResult) add(path string, p *apiv1.ExportPart, verdict string) {
+func (r *exportResult) add(path string, p *apiv1.ExportPart, said checked) {
 	r.Size, r.Entry, r.Parts = p.GetTreeSize(), p.GetEntryIndex(), p.GetParts()
-	if r.Verdict == "" || verdict != verdictGood {
-		r.Verdict = verdict
+	if r.Verdict == "" || said.verdict != verdictGood {
+		r.Verdict = said.verdict
 	}
-	r.Files = append(r.Files, exportedFile{path, p.GetNumber(), p.GetSize(), hex.EncodeToString(p.GetSha256()), hex.EncodeToString(p.GetManifestSha256()), verdict})
+	r.Open, r.Unknown = said.open, said.unknown // the same in each part
+	r.Files = append(r.Files, exportedFile{path, p.GetNumber(), p.GetSize(), hex.EncodeToString(p.GetSha256()), hex.EncodeToString(p.GetManifestSha256()), said.verdict})
+}
+
+// warn says what is no evidence of what the asker may have meant.
+func (r *exportResult) warn(w io.Writer) {
+	for _, u := range r.Unknown {
+		fmt.Fprintf(w, "CAUTION: %s\n", u.Text)
+		if u.Nearest != "" {
+			fmt.Fprintf(w, "  did you mean %q?\n", u.Nearest)
+		}
+	}
+	if r.Open != "" && len(r.Unknown) == 0 {
+		fmt.Fprintf(w, "CAUTION: complete as accepted is not claimed: %s\n", r.Open)
+	}
 }
 
 // print prints what was written.

@@ -31,6 +31,7 @@ func (c *exportCommand) receive(cmd *cobra.Command, e *client.Export, q *questio
 			return c.broken(done, part, err)
 		}
 	}
+	done.warn(cmd.ErrOrStderr())
 	return c.print(cmd.OutOrStdout(), done)
 }
 
@@ -73,14 +74,14 @@ func (c *exportCommand) receivePart(cmd *cobra.Command, e *client.Export, part *
 			err = errors.Join(err, ignoreMissing(os.Remove(name)))
 		}
 	}()
-	verdict := ""
+	var said checked
 	switch {
 	case len(c.recipients) == 0:
-		verdict, err = c.plain(cmd, e, part, f)
+		said, err = c.plain(cmd, e, part, f)
 	case c.noCheck:
 		_, err = writeEncrypted(f, e, c.recipients)
 	default:
-		verdict, err = c.sealed(cmd, e, part, f)
+		said, err = c.sealed(cmd, e, part, f)
 	}
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (c *exportCommand) receivePart(cmd *cobra.Command, e *client.Export, part *
 	if err := syncFolder(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	done.add(path, part, verdict)
+	done.add(path, part, said)
 	return nil
 }
 
@@ -117,11 +118,11 @@ func syncFolder(dir string) error {
 }
 
 // plain receives a part as it is, and checks it.
-func (c *exportCommand) plain(cmd *cobra.Command, e *client.Export, part *apiv1.ExportPart, f *os.File) (string, error) {
+func (c *exportCommand) plain(cmd *cobra.Command, e *client.Export, part *apiv1.ExportPart, f *os.File) (checked, error) {
 	if _, err := e.WriteTo(f); err != nil {
-		return "", err
+		return checked{}, err
 	}
-	return c.checked(cmd, f, part)
+	return c.checkPart(cmd, f, part)
 }
 
 // writeEncrypted encrypts what from writes to recipients.
@@ -140,32 +141,32 @@ func writeEncrypted(f io.Writer, from io.WriterTo, recipients []age.Recipient) (
 // sealed receives a part into a file that a key in memory alone opens, checks it
 // there, and encrypts it to its recipients: nothing of it lies on the disk in
 // clear.
-func (c *exportCommand) sealed(cmd *cobra.Command, e *client.Export, part *apiv1.ExportPart, f *os.File) (verdict string, err error) {
+func (c *exportCommand) sealed(cmd *cobra.Command, e *client.Export, part *apiv1.ExportPart, f *os.File) (said checked, err error) {
 	once, err := age.GenerateX25519Identity()
 	if err != nil {
-		return "", err
+		return checked{}, err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(f.Name()), ".export-*") // mode 0600
 	if err != nil {
-		return "", err
+		return checked{}, err
 	}
 	defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
 	if _, err := writeEncrypted(temp, e, []age.Recipient{once.Recipient()}); err != nil {
-		return "", err
+		return checked{}, err
 	}
 	size, err := temp.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return "", err
+		return checked{}, err
 	}
 	clear, n, err := age.DecryptReaderAt(temp, size, once)
 	if err != nil || n != int64(part.GetSize()) {
-		return "", fmt.Errorf("reading %s again: %w", temp.Name(), errors.Join(err, io.ErrUnexpectedEOF))
+		return checked{}, fmt.Errorf("reading %s again: %w", temp.Name(), errors.Join(err, io.ErrUnexpectedEOF))
 	}
-	if verdict, err = c.checked(cmd, clear, part); err != nil {
-		return "", err
+	if said, err = c.checkPart(cmd, clear, part); err != nil {
+		return checked{}, err
 	}
 	_, err = writeEncrypted(f, sectionWriter{io.NewSectionReader(clear, 0, n)}, c.recipients)
-	return verdict, err
+	return said, err
 }
 
 // A sectionWriter writes what is left of a section.

@@ -145,4 +145,16 @@
 // under the examiner's: without one SELF-CONSISTENT at best, since whoever made the
 // file could have made all of it. Comments in the file's policy, and signatures of
 // keys that it does not name, are not looked at.
+//
+// The second claim is not made where the period goes on after the close, of a part
+// alone, and where a word of a side is *unknown*: no version of the map has a domain
+// that the side selects; and none has a domain of that tier, function or owner, or
+// that the domain word resolves to, nor has a known row of accesses the domain word's
+// canonical form as source or target. (Before the first map names are their own ids: a
+// name with a stream is known although no map has it.) Where each word of the side is
+// known, all of them together are not. The verdict stays: the log has no access under
+// that name, which is proved; nothing was disproved, and the log declares nothing as
+// lost, as the other verdicts say. But zero accesses of a name that is misspelled, by
+// mistake or not, look like zero of what was meant: so whoever shows a verdict shows
+// the unknown words beside it.
 package bundle

@@ -107,6 +107,7 @@
 //     document's order whose from is among the sources and whose to is among the
 //     targets (no list: any), unless the version before has the same flow. accesses:
 //     those judged by it, under this version and the ones after it that have the same.
+//   - unknown: what the bundle says of words that nothing in the log has, in its order.
 //   - keys: for each line of the policy whose first word is log or witness and whose
 //     key is one, in order; words lie between spaces and tabs. The name of a
 //     witness is the policy's, and in brackets its key's where that differs. demo: the origin begins with demo.invalid/.
