@@ -137,7 +137,12 @@ func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err err
 		}
 		files = append(files, bundle.File{Name: filepath.Base(name), R: f, Size: info.Size()})
 	}
-	return bundle.Check(context.Background(), files, trust)
+	r, err = bundle.Check(context.Background(), files, trust)
+	var parts *bundle.PartsError
+	if errors.As(err, &parts) {
+		return nil, usagef("%v", parts)
+	}
+	return r, err
 }
 
 // encrypted tells whether a file is one of age.

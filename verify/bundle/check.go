@@ -1,7 +1,6 @@
 package bundle
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,8 +60,8 @@ type Result struct {
 
 // Check checks a bundle: one file, or all parts of a split one, in any order. It
 // reads each file twice, in order, and keeps in memory what grows with streams,
-// runs and maps, not with accesses. The error is one of reading, or the context's:
-// what is wrong with the file is in the result.
+// runs and maps, not with accesses. The error is one of reading, the context's, or a
+// *PartsError: what is wrong with the file is in the result.
 func Check(ctx context.Context, files []File, trust Trust) (*Result, error) {
 	if len(files) == 0 {
 		return nil, errors.New("no file")
@@ -85,6 +84,10 @@ func Check(ctx context.Context, files []File, trust Trust) (*Result, error) {
 		passes = append(passes, p)
 	}
 	passes, err := join(passes)
+	var parts *PartsError
+	if errors.As(err, &parts) {
+		return nil, parts
+	}
 	if err != nil {
 		r.fault(&Fault{Err: err})
 		return r, nil
@@ -111,38 +114,6 @@ func checkFile(ctx context.Context, f File, receipts []Receipted) (*pass, error)
 	}
 	return p, err
 }
-
-// join puts the parts in their order and checks that they are all parts of one
-// answer, without a hole between them.
-func join(passes []*pass) ([]*pass, error) {
-	first := passes[0]
-	if n := first.answer.Parts; n != len(passes) {
-		if len(passes) == 1 {
-			return passes, nil // one part is checked by itself
-		}
-		return nil, fmt.Errorf("%d parts of %d: give all, or one", len(passes), n)
-	}
-	out := make([]*pass, len(passes))
-	for _, p := range passes {
-		a, b := p.answer, first.answer
-		if a.Parts != b.Parts || a.Origin != b.Origin || a.Size != b.Size || !same(a.Close, b.Close) || !same(a.Cut, b.Cut) ||
-			p.head.Checkpoint.Root != first.head.Checkpoint.Root || !bytes.Equal(p.question.Document(), first.question.Document()) {
-			return nil, errors.New("these are parts of different answers")
-		}
-		if out[a.Part-1] != nil {
-			return nil, fmt.Errorf("part %d is there twice", a.Part)
-		}
-		out[a.Part-1] = p
-	}
-	for i := 1; i < len(out); i++ {
-		if out[i-1].answer.End != out[i].answer.First {
-			return nil, fmt.Errorf("part %d ends at entry %d, part %d begins at entry %d", i, out[i-1].answer.End, i+1, out[i].answer.First)
-		}
-	}
-	return out, nil
-}
-
-func same(a, b *uint64) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // fault ends a check at what is wrong with a file.
 func (r *Result) fault(f *Fault) {

@@ -1,8 +1,10 @@
 package bundle_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,36 @@ func TestGapWithoutAnswers(t *testing.T) {
 		if r := check(t, w.trust(), build(t, w.source(), text)); r.Verdict != bundle.DeclaredGaps {
 			t.Errorf("%q: %s", text, r.Verdict)
 		}
+	}
+}
+
+// TestMissingParts: some of the parts and not all are no question to a check, and no
+// fault of the files.
+func TestMissingParts(t *testing.T) {
+	w := sampleWorld(t)
+	parts := splitAt(t, w.source(), "from: web\n", 120<<10)
+	other := build(t, w.source(), "from: desk\n")
+	for _, c := range []struct {
+		files []int // from 1
+		want  string
+	}{
+		{[]int{3, 1}, "parts 1, 3 of 3 are here, part 2 is missing: give all parts together, or one of them alone"},
+		{[]int{2, 2}, "part 2 of 3 is here, parts 1, 3 are missing: give all parts together, or one of them alone"},
+		{[]int{2, 1, 2}, "parts 1, 2 of 3 are here, part 3 is missing: give all parts together, or one of them alone"},
+		{[]int{2, 1, 3, 2, 1}, "parts 1, 2 are there twice: give each part once"},
+	} {
+		var files []bundle.File
+		for _, n := range c.files {
+			files = append(files, bundle.File{R: bytes.NewReader(parts[n-1]), Size: int64(len(parts[n-1]))})
+		}
+		r, err := bundle.Check(t.Context(), files, w.trust())
+		var e *bundle.PartsError
+		if r != nil || !errors.As(err, &e) || err.Error() != c.want {
+			t.Errorf("%v: %v, %v", c.files, r, err)
+		}
+	}
+	if r := check(t, w.trust(), parts[0], other, parts[2]); r.Verdict != bundle.Failed || r.Reason != "these are parts of different answers" {
+		t.Errorf("another answer between: %s: %s", r.Verdict, r.Reason)
 	}
 }
 

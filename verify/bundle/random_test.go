@@ -3,6 +3,7 @@ package bundle_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -314,8 +315,13 @@ func trySplit(t *testing.T, w *world, text string, want []uint64) {
 		t.Fatalf("%s: %d parts: %s: %s", text, len(parts), r.Verdict, r.Reason)
 	}
 	if len(parts) > 2 {
-		if r := check(t, w.trust(), parts[1:]...); r.Verdict != bundle.Failed {
-			t.Fatalf("%s: a part is missing: %s", text, r.Verdict)
+		var some []bundle.File
+		for _, b := range parts[1:] {
+			some = append(some, bundle.File{R: bytes.NewReader(b), Size: int64(len(b))})
+		}
+		var missing *bundle.PartsError
+		if r, err := bundle.Check(t.Context(), some, w.trust()); !errors.As(err, &missing) || !slices.Equal(missing.Missing, []int{len(parts)}) {
+			t.Fatalf("%s: a part is missing: %v, %v", text, r, err)
 		}
 	}
 }

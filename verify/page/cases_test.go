@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,11 +35,14 @@ type said struct {
 	Name     string
 	Verdict  string
 	Code     int
-	Claims   []struct{ Name, State, Detail string }
+	Claims   []saidClaim
 	Reason   string
 	Member   string
 	FirstBad *uint64
 }
+
+// saidClaim is what the page says of a claim.
+type saidClaim struct{ Name, State, Detail string }
 
 const samples = "../bundle/testdata"
 
@@ -60,6 +64,7 @@ func sampleCases(t *testing.T) []checkCase {
 		}
 	}
 	return append(cases, checkCase{Name: "parts", Files: parts, Policy: "policy.txt"}, checkCase{Name: "parts, one missing", Files: parts[1:], Policy: "policy.txt"},
+		checkCase{Name: "different answers", Files: []string{"zero.zip", "streams.zip"}, Policy: "policy.txt"}, checkCase{Name: "a file twice", Files: []string{"zero.zip", "zero.zip"}, Policy: "policy.txt"},
 		checkCase{Name: "a part twice", Files: append(parts[:1:1], parts[:len(parts)-1]...), Policy: "policy.txt"})
 }
 
@@ -85,13 +90,17 @@ func goSays(t *testing.T, c checkCase) said {
 		files = append(files, bundle.File{R: bytes.NewReader(b), Size: int64(len(b))})
 	}
 	r, err := bundle.Check(context.Background(), files, trust)
+	var parts *bundle.PartsError
+	if errors.As(err, &parts) {
+		return said{Name: c.Name, Verdict: "NOT CHECKED", Code: 2, Claims: []saidClaim{}, Reason: parts.Error()}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := said{Name: c.Name, Verdict: string(r.Verdict), Reason: r.Reason, FirstBad: r.FirstBad}
 	out.Code = map[bundle.Verdict]int{bundle.Verified: 0, bundle.Failed: 1, bundle.SelfConsistent: 3, bundle.DeclaredGaps: 4, bundle.Newer: 5}[r.Verdict]
 	for _, cl := range r.Claims {
-		out.Claims = append(out.Claims, struct{ Name, State, Detail string }{cl.Name, string(cl.State), cl.Detail})
+		out.Claims = append(out.Claims, saidClaim{cl.Name, string(cl.State), cl.Detail})
 	}
 	if r.Fault != nil {
 		out.Member = r.Fault.Member

@@ -1,10 +1,11 @@
 // The check of a bundle, whole: one file, or several parts of one answer.
 
-import { equal, hex, utf8 } from "./bytes.js";
+import { hex, utf8 } from "./bytes.js";
 import { countersigned, strangers } from "./claims.js";
-import { Fault, Newer } from "./errors.js";
+import { Fault, Newer, Unusable } from "./errors.js";
 import { followKeys } from "./follow.js";
 import { compareHeld } from "./history.js";
+import { joinParts } from "./parts.js";
 import { BundlePass } from "./pass.js";
 import { parsePolicy, policyOfKey } from "./policy.js";
 import { sha256 } from "./sha256.js";
@@ -54,6 +55,10 @@ export async function checkBundle(parts, options = {}) {
   try {
     await judgeParts(joinParts(passes), trust, options, result);
   } catch (err) {
+    if (err instanceof Unusable) {
+      give(result, CODE.unusable, err.message);
+      return result;
+    }
     if (!(err instanceof Fault)) throw err;
     return failed(result, err);
   }
@@ -102,29 +107,6 @@ async function checkPart(blob, tick, result, before) {
   }
   if (before.length === 0) result.ReportHTML = pass.out.html?.() ?? null;
   return pass;
-}
-
-/** Puts parts into their order: all of one answer, without a hole between them. */
-function joinParts(passes) {
-  const first = passes[0], of = first.answer;
-  if (of.parts !== passes.length) {
-    if (passes.length === 1) return passes; // one part is checked by itself
-    throw new Fault(passes.length + " parts of " + of.parts + ": give all, or one");
-  }
-  const out = passes.toSorted((a, b) => a.answer.part - b.answer.part);
-  for (const p of out) {
-    const a = p.answer;
-    const same = a.parts === of.parts && a.origin === of.origin && a.size === of.size && a.close === of.close && a.cut === of.cut &&
-      equal(p.head.Checkpoint.Root, first.head.Checkpoint.Root) && equal(p.archive.sum("question.json"), first.archive.sum("question.json"));
-    if (!same) throw new Fault("these are parts of different answers");
-  }
-  out.forEach((p, i) => {
-    if (p.answer.part !== i + 1) throw new Fault("part " + p.answer.part + " is there twice");
-    if (i > 0 && out[i - 1].answer.end !== p.answer.first) {
-      throw new Fault("part " + i + " ends at entry " + out[i - 1].answer.end + ", part " + (i + 1) + " begins at entry " + p.answer.first);
-    }
-  });
-  return out;
 }
 
 /** Gives the verdict on files that are sound in themselves. */

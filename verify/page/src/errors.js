@@ -1,4 +1,4 @@
-// The two ways in which a check ends early.
+// The ways in which a check ends early.
 
 /** What is wrong with a bundle: the verdict is failed. */
 export class Fault extends Error {
@@ -22,6 +22,9 @@ export class Newer extends Error {
     this.name = "Newer";
   }
 }
+
+/** What somebody brought cannot be checked as it is: no verdict on a file. */
+export class Unusable extends Error {}
 
 /** Runs fn and puts words before what it throws. */
 export function saying(words, fn) {

@@ -16,7 +16,7 @@ const VERDICTS = [
     Means: "This file is not what it claims to be. Do not rely on anything in it.",
     Todo: [
       "Keep the file exactly as it is: it is evidence. Note where it failed and how it reached you.",
-      "Make sure that what you brought belongs together: policy, key and checkpoint of this log, and all parts of one answer. Else a good file fails.",
+      "Make sure that what you brought belongs together: policy, key and checkpoint of this log, and parts of one answer. Else a good file fails.",
       "Ask for it again over another way: a copy can be damaged on its way. A damaged copy fails too.",
       "If the new copy fails as well, ask daybook-verify for a second opinion, and ask whoever gave you the file to explain.",
     ],
