@@ -226,6 +226,7 @@ func (r *result) bundleClaims(found *bundle.Result, policy *verify.Policy) {
 		r.claim(strings.ReplaceAll(c.Name, " ", "_"), map[string]any{"state": string(c.State)}, "%s: %s: %s", c.Name, strings.ToUpper(string(c.State)), c.Detail)
 	}
 	if len(found.Parts) > 0 {
+		r.lossClaim(found.Parts)
 		r.limitsClaim(found.Parts[0])
 	}
 	if n := found.Reconciled; n != nil {

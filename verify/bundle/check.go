@@ -144,7 +144,7 @@ func (r *Result) judge(passes []*pass, trust Trust) {
 	r.Opened = first.head.Checkpoint
 	r.Verdict = Verified
 	for _, p := range passes {
-		if p.silences > 0 || p.gaps > 0 {
+		if len(p.losses) > 0 || p.gaps > 0 {
 			r.Verdict = DeclaredGaps
 			r.Reason = "producers declared numbers as lost, or were silent past their limit: see the gaps and alerts in the report"
 		}

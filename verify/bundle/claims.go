@@ -53,6 +53,7 @@ func (p *pass) summarize(runs []*run) {
 		return true
 	})
 	slices.Reverse(s.Approvals) // the newest came first
+	p.sumLosses()
 	p.counts()
 }
 

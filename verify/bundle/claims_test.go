@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,43 @@ func TestGapWithoutAnswers(t *testing.T) {
 	for _, text := range []string{"from: web\nto: prod-db\n", "log: true\n", "range: {first: 0, end: 8}\n", "streams: ['gap,web,']\n"} {
 		if r := check(t, w.trust(), build(t, w.source(), text)); r.Verdict != bundle.DeclaredGaps {
 			t.Errorf("%q: %s", text, r.Verdict)
+		}
+	}
+}
+
+// TestLossesWithoutAnswers: an answer of zero has no run, and none of its gaps; the
+// alerts of gaps and silences, which every file has, say what was lost all the same.
+func TestLossesWithoutAnswers(t *testing.T) {
+	w := newWorld(t, start, "witness.example/a", "witness.example/b")
+	web := w.run("spiffe://web/gateway", "1", daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+	desk := w.run("spiffe://desk/app", "1", daybookv1.Provenance_PROVENANCE_FIRST_HAND)
+	w.append(desk, daybookv1.Kind_KIND_ACCESS, w.event("desk", "prod-db"))
+	w.heartbeat(desk)
+	w.gap(web, 500)
+	w.gap(web, 1)
+	w.now += int64(time.Hour)
+	w.alert(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_SILENCE, DetectorVersion: 1, Producer: desk.producer, Subject: "run of desk", PeriodStartNs: 1, PeriodEndNs: 2})
+	w.now = start.Add(15 * time.Hour).UnixNano()
+	w.closeAt(w.now)
+	w.archive()
+	for text, want := range map[string][]report.Loss{
+		"from: web\nto: hr\n":                     {{Producer: desk.producer, Silences: 1}, {Producer: web.producer, Asked: true, Gaps: 2}},
+		"from: hr\nperiod: 2026-05-17\n":          {{Producer: desk.producer, Silences: 1}, {Producer: web.producer, Gaps: 2}},
+		"to: hr\n":                                {{Producer: desk.producer, Silences: 1}, {Producer: web.producer, Gaps: 2}},
+		"from: web\nperiod: 2026-05-16\n":         nil,
+		"streams: ['access,hr,prod-db,source']\n": {{Producer: desk.producer, Silences: 1}, {Producer: web.producer, Gaps: 2}},
+		"log: true\n":                             {{Producer: desk.producer, Silences: 1}, {Producer: web.producer, Gaps: 2}},
+	} {
+		b := build(t, w.source(), text)
+		r := check(t, w.trust(), b)
+		if got := r.Parts[0].Losses; !slices.Equal(got, want) || (r.Verdict == bundle.DeclaredGaps) != (len(want) > 0) {
+			t.Errorf("%q: %s: %+v", text, r.Verdict, got)
+		}
+		members := unzip(t, b)
+		for _, name := range []string{"report.html", "README.txt"} {
+			if said := bytes.Contains(members[name], []byte("The log itself says that reports are missing")); said != (len(want) > 0) {
+				t.Errorf("%q: %s says it: %v", text, name, said)
+			}
 		}
 	}
 }

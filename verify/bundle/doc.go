@@ -146,6 +146,11 @@
 // file could have made all of it. Comments in the file's policy, and signatures of
 // keys that it does not name, are not looked at.
 //
+// Alerts of gaps and silences are of no pair: of every producer they are in the file, also
+// where it has no answer and none of the runs. The summary counts them by producer; where
+// it has any, or a gap in the window, the best verdict is VERIFIED WITH DECLARED GAPS:
+// what was lost could have been an answer.
+//
 // The second claim is not made where the period goes on after the close, of a part
 // alone, and where a word of a side is *unknown*: no version of the map has a domain
 // that the side selects; and none has a domain of that tier, function or owner, or

@@ -51,8 +51,8 @@ type pass struct {
 	alerts    [64]uint64
 	misjudged error // the first judgement that differs
 	wrongAt   uint64
-	silences  uint64
-	gaps      uint64 // entries in the window by which numbers are declared as lost, of runs with answers or without
+	losses    map[string]*report.Loss // by producer; nil: none
+	gaps      uint64                  // entries in the window by which numbers are declared as lost, of runs with answers or without
 }
 
 // examine runs a pass over an archive. The summary is under the file's own

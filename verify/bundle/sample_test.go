@@ -20,8 +20,9 @@ var update = flag.Bool("update", false, "write the sample bundles in testdata an
 var samples = []struct{ name, question string }{
 	{"web-to-prod", "case: FINRA-2026-0417\nitem: \"7\"\nasked_by: J. Examiner\nrecipient: FINRA\nfrom: web\nto: prod-db\nperiod: 2026-Q2\nzone: America/New_York\n"},
 	{"occurred", "from: web\nperiod: 2026-05-17\nby: occurred\n"},
-	{"zero", "from: test-db\nto: desk\nperiod: 2026-05-18\n"},
-	{"mistyped", "from: prod-bd\nto: {tier: staging, owner: \"Tradng\"}\nperiod: 2026-05-18\n"},
+	{"zero", "from: test-db\nto: desk\nperiod: 2026-05-17\n"},
+	{"zero-lost", "from: web\nto: desk\nperiod: 2026-05-18\n"},
+	{"mistyped", "from: prod-bd\nto: {tier: staging, owner: \"Tradng\"}\nperiod: 2026-05-17\n"},
 	{"streams", "streams: ['access,web,prod-db,source', 'gap,web,']\nperiod: 2026-05-18\n"},
 	{"range", "range: {first: 12, end: 31}\n"},
 	{"log", "log: true\n"},

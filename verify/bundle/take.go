@@ -116,9 +116,7 @@ func (p *pass) takeAlert(e *knownEntry) error {
 	if verify.AlertID(uint32(m.Type), m.Subject, m.PeriodStartNs, m.PeriodEndNs) != verify.Hash(m.Id) {
 		p.differs(e.Place.Index, errors.New("the alert's id is not that of its type, subject and period"))
 	}
-	if m.Type == daybookv1.AlertType_ALERT_TYPE_SILENCE {
-		p.silences++
-	}
+	p.takeLoss(m)
 	if int(m.Type) < len(p.alerts) {
 		p.alerts[m.Type]++
 	}

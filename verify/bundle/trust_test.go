@@ -18,7 +18,7 @@ import (
 // TestTrust tells who vouches for a bundle.
 func TestTrust(t *testing.T) {
 	w := sampleWorld(t)
-	b := build(t, w.source(), "from: test-db\n")
+	b := build(t, w.source(), "from: test-db\nperiod: 2026-05-17\n")
 	stranger := newSigner("stranger.example/log", 1)
 	parse := func(text string) *verify.Policy {
 		p, err := verify.ParsePolicy([]byte(text))

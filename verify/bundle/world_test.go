@@ -197,7 +197,7 @@ func (w *world) resume(r *worldRun) {
 func (w *world) gap(r *worldRun, n uint64) {
 	first := r.last + 1
 	at := w.append(r, daybookv1.Kind_KIND_GAP, &daybookv1.Gap{First: first, Last: first + n - 1, Reason: "disk full"})
-	w.alert(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_GAP, DetectorVersion: 1,
+	w.alert(&daybookv1.Alert{Type: daybookv1.AlertType_ALERT_TYPE_GAP, DetectorVersion: 1, Producer: r.producer,
 		Subject: fmt.Sprintf("run %x of %s, numbers %d-%d", r.id, r.producer, first, first+n-1), Entries: []uint64{at + 1}})
 }
 

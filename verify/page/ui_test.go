@@ -186,6 +186,7 @@ func TestSamplesAreShown(t *testing.T) {
 		{"held", policy, "VERIFIED", "checkpoint that you hold agrees", []string{"zero.zip"}, true, []string{"checkpoint"}},
 		{"proof", policy, "VERIFIED", "checkpoint that you hold agrees", []string{"zero.zip"}, true, []string{early + ".note", early + ".proof"}},
 		{"parts", policy, "VERIFIED WITH DECLARED GAPS", "Each part has a report of its own", []string{"split-1.zip", "split-2.zip", "split-3.zip"}, true, nil},
+		{"zero lost", policy, "VERIFIED WITH DECLARED GAPS", "spiffe://web/gateway, of a domain that is asked for", []string{"zero-lost.zip"}, true, nil},
 		{"mistyped", policy, "VERIFIED", "Caution: from: no domain map in force up to the close knows a domain \"prod-bd\"", []string{"mistyped.zip"}, true, nil},
 		{"part", policy, "VERIFIED", "This is part 1 of 3", []string{"split-1.zip"}, true, nil},
 		{"too few", policy, "NOT CHECKED", "parts 1, 3 of 3 are here, part 2 is missing", []string{"split-1.zip", "split-3.zip"}, false, nil},

@@ -109,6 +109,9 @@ func randomWorld(t *testing.T, r *rand.Rand) *world {
 		s.world.Alerts = append(s.world.Alerts, s.entry(uint64(700+i), r.Int64N(math.MaxInt64), verify.EntryHead{Kind: daybookv1.Kind_KIND_ALERT, Number: uint64(i + 4)}, alert))
 	}
 	s.finish()
+	for range r.IntN(4) {
+		s.world.Summary.Losses = append(s.world.Summary.Losses, Loss{word(), r.IntN(2) == 0, r.Uint64N(3), r.Uint64N(3)})
+	}
 	for i := range s.world.Summary.Claims {
 		s.world.Summary.Claims[i].Detail = word() + strings.Repeat(".", r.IntN(3))
 	}

@@ -26,6 +26,7 @@ func (w *Writer) model(s *Summary) fields {
 	w.describeLog(m, s)
 	w.describeClaims(m, s)
 	w.describeMaps(m, s)
+	describeLosses(m, s)
 	m["total"], m["unauthorized"], m["denied"] = count(t.total), count(t.unauthorized), count(t.denied)
 	w.describeAccesses(m)
 	for name, l := range map[string]*listed{"alert": &t.alerts, "approval": &t.approvals, "close": &t.closes} {
@@ -179,6 +180,15 @@ func (w *Writer) describeMaps(m fields, s *Summary) {
 		before = now
 	}
 	m["maps"], m["flows"], m["flows_left"] = ends(maps), ends(flows), count(total-uint64(len(flows)))
+}
+
+// describeLosses says which reports the log knows to be missing.
+func describeLosses(m fields, s *Summary) {
+	var losses []scope
+	for _, l := range s.Losses[:min(len(s.Losses), maxListed)] {
+		losses = append(losses, fields{"producer": show(l.Producer, ""), "asked": l.Asked, "gaps": count(l.Gaps), "silences": count(l.Silences)})
+	}
+	m["losses"], m["losses_left"] = ends(losses), count(uint64(len(s.Losses)-len(losses)))
 }
 
 // flowRow is a flow as it is from one version of the map on.

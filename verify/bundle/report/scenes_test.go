@@ -155,6 +155,8 @@ func fullScene(t testing.TB) *world {
 		Period: &question.Period{Text: "2026-05-17", Zone: "America/New_York", By: question.ByOccurred, Start: "2026-05-17T04:00:00Z", End: "2026-05-18T04:00:00Z",
 			Offsets: []question.Offset{{From: "0001-01-01T00:00:00Z", Seconds: -17762, Name: "LMT"}, {From: "2026-03-08T07:00:00Z", Seconds: -14400, Name: "EDT"}}}}
 	s.world.Head.Sources, s.world.Head.Targets, s.world.Head.Selected = []string{"?overflow", "?unmapped", "web"}, nil, 9
+	s.world.Head.Unknown = []string{`to: no domain map has a domain of owner "Digitl"`}
+	s.world.Summary.Losses = []Loss{{"", false, 0, 1}, {"spiffe://ops/collector", false, 1200, 2}, {"spiffe://web/gateway", true, 1, 0}}
 	for i, add := range []func(uint64){
 		func(i uint64) {
 			s.access(i, daybookv1.Verdict_VERDICT_AUTHORIZED, SectionFirstHand, "web-to-quotes", nil, nil)

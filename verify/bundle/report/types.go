@@ -114,6 +114,15 @@ type Run struct {
 	Reason   string // why not, in plain words; empty: proved
 }
 
+// A Loss is what alerts in the window say that a producer did not report: what it lost
+// or left out could have been an answer, also where the file has none of its.
+type Loss struct {
+	Producer string // empty: the alerts name none
+	Asked    bool   // of a domain that the question's side from names
+	Gaps     uint64 // alerts of numbers that it declared as lost
+	Silences uint64 // alerts that it was silent past its limit
+}
+
 // A State says how a claim stands.
 type State string
 
@@ -160,6 +169,7 @@ type Summary struct {
 	Verdicts    []Count                     // answers by verdict's word, ascending by the verdict's number, none of 0
 	Runs        []Run                       // ascending by producer, run
 	OneOffs     uint64                      // answers that are in no run
+	Losses      []Loss                      // ascending by producer
 	Alerts      []Count                     // by type's word, ascending by the type's number, none of 0
 	Closes      uint64
 	Approvals   []domains.Approved // all below the cut, in the log's order

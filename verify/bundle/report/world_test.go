@@ -80,6 +80,7 @@ type world struct {
 		Claims      []Claim    `json:"claims"`
 		Runs        []run      `json:"runs"`
 		OneOffs     uint64     `json:"one_offs"`
+		Losses      []Loss     `json:"losses,omitempty"`
 		Approvals   []approval `json:"approvals"`
 		Maps        []mapInput `json:"maps"`
 		Checkpoints int        `json:"checkpoints"`
@@ -186,7 +187,7 @@ func (in *world) head(t testing.TB) *Head {
 
 func (in *world) summary(t testing.TB, head *Head) *Summary {
 	s := &in.Summary
-	out := &Summary{Head: head, Claims: s.Claims, OneOffs: s.OneOffs, Checkpoints: make([]Checkpoint, s.Checkpoints)}
+	out := &Summary{Head: head, Claims: s.Claims, OneOffs: s.OneOffs, Losses: s.Losses, Checkpoints: make([]Checkpoint, s.Checkpoints)}
 	for _, r := range s.Runs {
 		u := Run{Producer: r.Producer, Run: verify.Hash(unhex(t, r.Run)), Answers: r.Answers, First: r.First, Last: r.Last, Signed: r.Signed,
 			Gaps: r.Gaps, Lost: r.Lost, Declined: r.Declined, Ended: r.Ended, Proved: r.Proved, Reason: r.Reason}

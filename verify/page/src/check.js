@@ -118,7 +118,7 @@ async function judgeParts(passes, trust, options, result) {
   }
   result.Opened = first.head.Checkpoint;
   give(result, CODE.verified, "");
-  if (passes.some((p) => p.silences > 0 || p.gaps > 0)) {
+  if (passes.some((p) => p.losses.size > 0 || p.gaps > 0)) {
     give(result, CODE.gaps, "producers declared numbers as lost, or were silent past their limit: see the gaps and alerts in the report");
   }
   try {

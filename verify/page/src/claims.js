@@ -9,6 +9,7 @@ function finishCounts(pass, runs) {
   const s = pass.summary, named = (list, enumName) => list.map((n, v) => ({ Name: word(enumName, v), Count: n })).filter((c) => c?.Count > 0);
   s.Runs = runs.map((r) => r.report);
   s.OneOffs = pass.runs.oneOffs;
+  s.Losses = [...pass.losses.values()].sort((a, b) => compareText(a.Producer, b.Producer));
   s.Approvals = pass.judge.approvals.all;
   s.Verdicts = named(pass.verdicts, "Verdict");
   s.Alerts = named(pass.alerts, "AlertType");

@@ -12,6 +12,7 @@ import { inMember } from "./json.js";
 import { hasPlace } from "./members.js";
 import { parsePolicy } from "./policy.js";
 import { loggedWindow, occurredIn, parseQuestion } from "./question.js";
+import { domainOfProducer } from "./select.js";
 import { compositeHash, hashLeaf } from "./sha256.js";
 import { StreamAnswer } from "./streamanswer.js";
 import { AnswerWindow } from "./streams.js";
@@ -19,7 +20,7 @@ import { takeTiles } from "./tileanswer.js";
 
 const QUESTION = "question.json", ANSWER = "answer.json", POLICY = "policy.txt";
 const MAX_SMALL = 1 << 20, MAX_ANSWER = 16 << 20, MAX_QUESTION_FILE = 4 << 20;
-const ALERT_SILENCE = 8;
+const ALERT_SILENCE = 8, ALERT_GAP = 20;
 const SECTION = Object.freeze({ firstHand: 1, secondHand: 2, backfill: 3, late: 4, unmapped: 5 });
 
 /** The section of the report in which an answer stands. */
@@ -35,7 +36,7 @@ function sectionOf(e) {
 export class BundlePass {
   judge = new Judge();
   misjudged = null; // the first judgement that differs: {index, message}
-  silences = 0;
+  losses = new Map(); // what alerts say that producers did not report, by producer
   gaps = 0; // entries in the window by which numbers are declared as lost, of runs with answers or without
   keys = null; // a Reign: the keys that the log has had; null: not known
   verdicts = []; // answers by verdict
@@ -79,7 +80,7 @@ export class BundlePass {
       CloseIndex: 0n, Close: null, Cut: 0n, Opened: null, OpenedNS: 0n, Selected: [], Sources: null, Targets: null, Unknown: [],
     };
     this.summary = {
-      Head: this.head, Claims: [], Answers: 0, Sections: [0, 0, 0, 0, 0, 0], Verdicts: [], Runs: [], OneOffs: 0, Alerts: [], Closes: 0,
+      Head: this.head, Claims: [], Answers: 0, Sections: [0, 0, 0, 0, 0, 0], Verdicts: [], Runs: [], OneOffs: 0, Losses: [], Alerts: [], Closes: 0,
       Approvals: [], Maps: [], Checkpoints: [], FirstNS: 0n, LastNS: 0n,
     };
     const [lo, hi] = loggedWindow(this.question);
@@ -122,9 +123,19 @@ export class BundlePass {
     const m = e.message;
     const id = compositeHash("alert", u32be(m.type), utf8(m.subject), u64be(m.period_start_ns), u64be(m.period_end_ns));
     if (!equal(id, m.id)) this.differs(e.place.index, "the alert's id is not that of its type, subject and period");
-    if (m.type === ALERT_SILENCE) this.silences++;
+    this.takeLoss(m);
     this.alerts[m.type] = (this.alerts[m.type] ?? 0) + 1;
     this.out.alert({ Entry: e, Alert: m });
+  }
+
+  /** Counts an alert that says that reports are missing: those are of no pair, and so in every file. */
+  takeLoss(m) {
+    if (m.type !== ALERT_GAP && m.type !== ALERT_SILENCE) return;
+    const asked = m.producer !== "" && (this.head.Sources?.includes(domainOfProducer(m.producer)) ?? false);
+    const loss = this.losses.get(m.producer) ?? { Producer: m.producer, Asked: asked, Gaps: 0, Silences: 0 };
+    if (m.type === ALERT_GAP) loss.Gaps++;
+    else loss.Silences++;
+    this.losses.set(m.producer, loss);
   }
 
   /** Takes an access, which may be an answer where it is asked for; grounds are those of its verdict. */

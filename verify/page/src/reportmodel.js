@@ -23,6 +23,7 @@ export function reportModel(head, summary, tally, offsets) {
   modelLog(model, head, summary);
   modelClaims(model, summary);
   modelMaps(model, head, summary, tally);
+  modelLosses(model, summary.Losses ?? []);
   tally.describe(model);
   for (const [name, list] of [["alert", tally.alerts], ["approval", tally.approvals], ["close", tally.closes]]) {
     model[name + "_list"] = markEnds(list.entries);
@@ -130,6 +131,12 @@ function modelClaims(model, summary) {
   model.claims = markEnds(claims);
   model.claims_total = String(claims.length);
   model.proved = String(claims.filter((c) => c.state === "proved").length);
+}
+
+function modelLosses(model, losses) {
+  const listed = losses.slice(0, MAX_LISTED);
+  model.losses = markEnds(listed.map((l) => ({ producer: showText(l.Producer), asked: l.Asked, gaps: countScope(l.Gaps), silences: countScope(l.Silences) })));
+  model.losses_left = countScope(losses.length - listed.length);
 }
 
 function modelMaps(model, head, summary, tally) {

@@ -12,6 +12,8 @@ import { sha256 } from "./sha256.js";
 
 /** Codes of verdicts that rest on claims; those that show what is in the file; and FAILED. */
 const SHOWN_CODES = [0, 3, 4];
+/** Most producers that are named. */
+const MAX_LOSSES = 20;
 const CLAIM_CODES = [...SHOWN_CODES, 1];
 
 /**
@@ -29,7 +31,7 @@ export function showResult(result, inputs, again) {
     el("h3", {}, "What to do now"), el("ol", {}, ...view.Todo.map((line) => el("li", {}, line))),
     actions(result, inputs, again)));
   byId("verdict").hidden = false;
-  const sections = [claims(result), signers(result), keys(result, inputs), question(result), counts(result), reportPanel(result, inputs)];
+  const sections = [claims(result), losses(result), signers(result), keys(result, inputs), question(result), counts(result), reportPanel(result, inputs)];
   byId("result").replaceChildren(...sections.filter((s) => s !== null));
   byId("result").hidden = false;
   heading.focus();
@@ -48,6 +50,18 @@ function notes(result, inputs) {
     out.push(`This is part ${head.Part} of ${head.Parts}: it answers for entries ${head.First} up to, but not including, ${head.End}, and for nothing else. Drop all parts to check the whole answer.`);
   }
   return out.map((text) => el("p", { class: "care-note" }, text));
+}
+
+/** What the log says that producers did not report; several parts have it in their reports. */
+function losses(result) {
+  const list = result.Report?.Losses ?? [];
+  if (list.length === 0 || !SHOWN_CODES.includes(result.Code)) return null;
+  const named = list.slice(0, MAX_LOSSES).map((l) => [el("span", {}, l.Producer || "a producer that is not named", l.Asked ? el("strong", {}, ", of a domain that is asked for") : null), String(l.Gaps), String(l.Silences)]);
+  const left = list.length - named.length;
+  return panel("Reports that are missing" + ofPart(result.Report.Head),
+    el("p", {}, "The log itself says so: what a producer lost, or did not send, could have been such an access, also where the answer has none of its."),
+    table("Producers that did not report all", [["Producer"], ["Gaps in its numbers", "number"], ["Silences past its limit", "number"]], named),
+    left > 0 ? el("p", {}, `${left} more producers are in the report.`) : null);
 }
 
 /** What failed and where; for other verdicts the reason, if there is one. */

@@ -69,7 +69,7 @@ function answerOf(a) {
 
 function summaryOf(s, head) {
   return {
-    Head: head, OneOffs: Number(s.one_offs), Checkpoints: new Array(s.checkpoints),
+    Head: head, OneOffs: Number(s.one_offs), Losses: s.losses ?? [], Checkpoints: new Array(s.checkpoints),
     Claims: (s.claims ?? []).map((c) => ({ Name: c.name, State: c.state, Detail: c.detail })),
     Runs: (s.runs ?? []).map((r) => ({
       Producer: r.producer, Run: unhex(r.run), Opened: optional("RunOpened", r.opened), Answers: Number(r.answers), First: BigInt(r.first), Last: BigInt(r.last),
