@@ -103,7 +103,7 @@ func (w selectorWord) nobodys(side string, mapped bool) string {
 	quoted := string(canonical.AppendString(nil, w.value))
 	switch {
 	case w.name == "domain" && mapped:
-		return fmt.Sprintf("no domain map in force up to the close knows a domain %s, and no stream of accesses in this file has that name: zero accesses %s it say nothing of a domain that is spelled otherwise", quoted, side)
+		return fmt.Sprintf("no domain map in force up to the close knows a domain %s, and no stream of accesses in this file has that name: accesses %s it could stand under unmapped alone, and zero of them say nothing of a domain that is spelled otherwise", quoted, side)
 	case w.name == "domain":
 		return fmt.Sprintf("no domain map was in force up to the close, and no stream of accesses in this file has the name %s: zero accesses %s it say nothing of a domain that is spelled otherwise", quoted, side)
 	case mapped:

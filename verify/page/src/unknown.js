@@ -56,9 +56,9 @@ function inRows(id, rows) {
 function nobodys(word, value, side, mapped) {
   const quoted = jsonText(value);
   if (word === "domain") {
-    const end = `zero accesses ${side} it say nothing of a domain that is spelled otherwise`;
-    return mapped ? `no domain map in force up to the close knows a domain ${quoted}, and no stream of accesses in this file has that name: ${end}`
-      : `no domain map was in force up to the close, and no stream of accesses in this file has the name ${quoted}: ${end}`;
+    const end = "say nothing of a domain that is spelled otherwise";
+    return mapped ? `no domain map in force up to the close knows a domain ${quoted}, and no stream of accesses in this file has that name: accesses ${side} it could stand under unmapped alone, and zero of them ${end}`
+      : `no domain map was in force up to the close, and no stream of accesses in this file has the name ${quoted}: zero accesses ${side} it ${end}`;
   }
   const end = `zero accesses ${side} such a domain are no evidence`;
   return mapped ? `no domain map in force up to the close has a domain of ${word} ${quoted}: ${end}`
