@@ -46,7 +46,8 @@ type LogKey struct {
 	Ended       uint64 // index of the entry by which it ended, plus 1; 0: it signs
 	Compromised bool   // said to be in other hands
 
-	key key
+	key    key
+	bridge []byte // checkpoint in its retirement; nil: none
 }
 
 // Until is the largest size that the key may sign: no checkpoint that covers the
@@ -222,7 +223,7 @@ func (c *KeyChain) retire(index uint64, m *daybookv1.KeyRotation) error {
 		}
 	}
 	old := &c.keys[len(c.keys)-2]
-	old.Ended, old.Compromised, c.rotation = index+1, m.Compromised, 0
+	old.Ended, old.Compromised, old.bridge, c.rotation = index+1, m.Compromised, m.Note, 0
 	return nil
 }
 

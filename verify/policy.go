@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -280,6 +281,11 @@ func (p *Policy) Open(note []byte) (Opened, error) {
 		return Opened{}, fmt.Errorf("checkpoint of %q: %w", c.Origin, ErrQuorum)
 	}
 	return o, nil
+}
+
+// HasLog tells whether the policy has a key of a log of that origin.
+func (p *Policy) HasLog(origin string) bool {
+	return slices.ContainsFunc(p.keys[:p.logs], func(k key) bool { return k.name == origin })
 }
 
 // witness is the name in the policy of the witness with a key.
