@@ -21,8 +21,11 @@ of itself: streams, runs with their numbers and running hashes, closes with thei
 tables, verdicts, alerts. A file that nothing proves is a fault, too.
 
 --policy names the keys you trust, --key one log's verifier key in its place. With
-neither, the best verdict is SELF-CONSISTENT. --checkpoint is one that you kept from
-before, as often as you like: the log must begin with it, and must not be shorter.
+neither, the best verdict is SELF-CONSISTENT. A later key of the log is taken where the
+entries lead to it from one of yours: your key signed a checkpoint that covers the
+rotation. --checkpoint is one that you kept from before, as often as you like, under
+your keys or another one that the log has had: the log must begin with it, and must not
+be shorter.
 
 VERIFIED WITH DECLARED GAPS says that the log is whole, and that producers declared
 numbers lost in it, or fell silent for longer than they had said.
@@ -97,6 +100,9 @@ func (r *result) logClaims(report *audit.Report, policy *verify.Policy) {
 		return
 	}
 	r.checkpointClaim(*o, policy, "")
+	if at := report.Bridge; at > 0 {
+		r.claim("keys", map[string]any{"bridge": at}, "its key is a later one of the log: a checkpoint that follows from your policy, of size %d, covers the rotation", at)
+	}
 	for _, old := range report.Older {
 		r.claim("consistency", map[string]any{"origin": o.Origin, "old_size": old.Size, "new_size": o.Size},
 			"the log begins with all %d entries of a checkpoint that you kept, unchanged", old.Size)

@@ -120,7 +120,7 @@ func (r *result) fail(err error) {
 		r.Verdict = newer
 		r.Advice = "nothing was disproved: the file is of a later format; take a newer daybook-verify"
 	case errors.Is(err, verify.ErrUnsigned):
-		r.Advice = "compare the policy's log key with the one the firm gave you, by another way than these files"
+		r.Advice = "compare the policy's log key with the one the firm gave you, by another way than these files; where the log's key was replaced since, the newer key card has the line to add (log VKEY)"
 	case errors.Is(err, verify.ErrQuorum):
 		r.Advice = "ask for a receipt under a later checkpoint: its witnesses may not have signed yet"
 	}

@@ -28,7 +28,8 @@ type Options struct {
 
 // A Report says what a check came to.
 type Report struct {
-	Checkpoint verify.Opened       // of the directory
+	Checkpoint verify.Opened       // of the directory; empty where it does not open
+	Bridge     uint64              // size of the checkpoint by which the policy's key led to a later one; 0: it signed itself
 	Older      []verify.Checkpoint // that the log was shown to begin with
 	Counts     Counts              // of the entries that passed
 	Unread     []string            // names beside the log that nothing was said of
@@ -106,7 +107,12 @@ type check struct {
 	o    Options
 	r    *Report
 	note []byte // the checkpoint as it was signed
-	size uint64
+	// head is what the checkpoint says, whoever signed it.
+	head     verify.Checkpoint
+	size     uint64
+	unsigned error            // no log of the policy signed it; nil: one did, or there is no policy
+	keys     *verify.KeyChain // by the log's entries; nil: they were not read to their end
+	later    []olderNote      // older checkpoints that no log of the policy signed
 	// rooted: the tiles at the right edge give the root of the checkpoint, so that
 	// they are what they should be.
 	rooted bool
@@ -136,6 +142,9 @@ func (c *check) run(ctx context.Context) error {
 	if !c.rooted {
 		return errors.New("entries and tiles agree with one another, but not with the checkpoint, which says another root: one of them is of another log, or of another history of it")
 	}
+	if err := c.reign(); err != nil {
+		return err
+	}
 	return c.files()
 }
 
@@ -146,10 +155,19 @@ func (c *check) open() error {
 		return &Fault{File: checkpointFile, Err: err}
 	}
 	if c.r.Checkpoint, err = c.opened(c.note); err != nil {
+		if !errors.Is(err, verify.ErrUnsigned) {
+			return &Fault{File: checkpointFile, Err: err}
+		}
+		c.unsigned = err
+	}
+	if c.head, err = verify.OpenUnverified(c.note); err != nil {
 		return &Fault{File: checkpointFile, Err: err}
 	}
-	c.size = c.r.Checkpoint.Size
-	if c.size == 0 && c.r.Checkpoint.Root != verify.EmptyRoot() {
+	if c.unsigned != nil && !c.o.Policy.HasLog(c.head.Origin) {
+		return &Fault{File: checkpointFile, Err: c.unsigned} // no entry makes it one of the policy's
+	}
+	c.size = c.head.Size
+	if c.size == 0 && c.head.Root != verify.EmptyRoot() {
 		return &Fault{File: checkpointFile, Err: errors.New("size 0 with another root than the empty one")}
 	}
 	return nil
@@ -167,43 +185,8 @@ func (c *check) opened(note []byte) (o verify.Opened, err error) {
 // checkpoint's.
 func (c *check) edge() error {
 	root, err := verify.RootAt(c.size, c.nodes())
-	c.rooted = root == c.r.Checkpoint.Root
+	c.rooted = root == c.head.Root
 	return err
-}
-
-// older opens the older checkpoints, none of which may be of a longer log.
-func (c *check) older() ([]verify.Checkpoint, error) {
-	var list []verify.Checkpoint
-	for i, note := range c.o.Older {
-		name := fmt.Sprintf("older checkpoint %d of %d", i+1, len(c.o.Older))
-		old, err := c.opened(note)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if old.Origin != c.r.Checkpoint.Origin {
-			return nil, fmt.Errorf("%s is of log %q, the directory of %q", name, old.Origin, c.r.Checkpoint.Origin)
-		}
-		if old.Size > c.size {
-			return nil, &Fault{Index: c.size, Known: true, Err: fmt.Errorf("ROLLED BACK: the log ends before it, an older checkpoint says that it had %d entries", old.Size)}
-		}
-		list = append(list, old.Checkpoint)
-	}
-	return list, nil
-}
-
-// begins checks that the log begins with the trees of older checkpoints.
-func (c *check) begins(older []verify.Checkpoint) error {
-	for _, old := range older {
-		root, err := verify.RootAt(old.Size, c.nodes())
-		if err != nil {
-			return err
-		}
-		if root != old.Root {
-			return fmt.Errorf("FORK: the log does not begin with the %d entries of an older checkpoint, which has root %x, not %x: it showed two histories", old.Size, old.Root, root)
-		}
-		c.r.Older = append(c.r.Older, old)
-	}
-	return nil
 }
 
 // nodes gives the nodes of the tree from the tiles of the directory.

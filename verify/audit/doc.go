@@ -16,8 +16,10 @@
 //
 // # What is checked
 //
-//   - The checkpoint, under the policy; and that the log begins with the trees of
-//     older checkpoints, and has not become shorter than one of them.
+//   - The checkpoint, under the policy, or under a later key of the log to which the
+//     entries lead from one of the policy: [verify.Policy.Follow] has the rule.
+//   - That the log begins with the trees of older checkpoints, under the policy or
+//     another key that the log has had, and has not become shorter than one of them.
 //   - Every entry is under its leaf, every tile under the one above, all under the
 //     root of the checkpoint.
 //   - Every entry has the wire grammar, and says where it stands: index, log time,
@@ -28,7 +30,8 @@
 //   - Every close is computed again at its cut, with the tables of streams and
 //     runs, and must be what the log has; closes follow one another without a hole.
 //   - The log's own entries are under the keys that its rotations name, and so is the
-//     checkpoint; nothing follows a succession.
+//     checkpoint; what both keys signed in a retirement is of this tree; nothing
+//     follows a succession.
 //   - Verdicts follow from the domain map and the approvals before an access, and
 //     alerts from all entries before: none more, and none missing that should be
 //     there by now.

@@ -34,7 +34,7 @@ const progressEvery = 16384
 
 // pass reads every piece on all cores and applies them in order.
 func (c *check) pass(ctx context.Context, cuts []Cut) error {
-	state := NewState(c.r.Checkpoint.Origin, cuts)
+	state := NewState(c.head.Origin, cuts)
 	tower := &tower{c: c}
 	told := uint64(0)
 	err := c.pipe(ctx, func(p *piece) error {
@@ -54,10 +54,11 @@ func (c *check) pass(ctx context.Context, cuts []Cut) error {
 	if err := state.End(); err != nil {
 		return &Fault{Index: c.size - 1, Known: true, Err: err}
 	}
+	c.keys = state.Keys()
 	if c.o.Policy == nil {
 		return nil // signatures are not checked
 	}
-	if _, err := state.Keys().OpenCheckpoint(c.note); err != nil && !errors.Is(err, verify.ErrKeyCompromised) {
+	if _, err := c.keys.OpenCheckpoint(c.note); err != nil && !errors.Is(err, verify.ErrKeyCompromised) {
 		return &Fault{File: checkpointFile, Err: fmt.Errorf("by the keys that the log's own entries name: %w", err)}
 	}
 	return nil
