@@ -30,9 +30,10 @@ report for people.
 --policy names the keys you trust, --key one log's verifier key in its place. With
 neither, the best verdict is SELF-CONSISTENT: whoever made the file could have made all
 of it. A later key of the log is taken where the file has the rotation and a checkpoint
-under your keys that covers it. --checkpoint is one that you kept from before: the file must be of the same
-history. Where its size is not one that the file shows, give the consistency proof
-between the two sizes with --proof.
+under your keys that covers it. --checkpoint is one that you kept from before, under
+your keys or another one that the log has had: the file must be of the same history.
+Where its size is not one that the file shows, give the consistency proof between the
+two sizes with --proof.
 
 The first line names, beside the verdict, the claims that the file does not make. Where
 "complete as accepted" is one of them, do not rely on a count before you know why: the
@@ -58,9 +59,6 @@ func runBundle(c *call) (*result, error) {
 		return nil, err
 	}
 	trust := bundle.Trust{Policy: policy}
-	if trust.Text, err = c.policyText(); err != nil {
-		return nil, err
-	}
 	if trust.Held, err = c.readHeld(); err != nil {
 		return nil, err
 	}
@@ -72,17 +70,6 @@ func runBundle(c *call) (*result, error) {
 	r.bundleClaims(found, policy)
 	r.bundleVerdict(found)
 	return r, nil
-}
-
-// policyText is the text of the call's policy; nil: none is given.
-func (c *call) policyText() ([]byte, error) {
-	switch {
-	case c.key != "":
-		return []byte(verify.FormatPolicy(c.key)), nil
-	case c.policy == "":
-		return nil, nil
-	}
-	return os.ReadFile(c.policy)
 }
 
 // readHeld reads the checkpoint that the examiner holds; nil: none.

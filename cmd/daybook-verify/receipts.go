@@ -77,11 +77,7 @@ func (r *result) reconcile(c *call, policy *verify.Policy, kept []bundle.Receipt
 	slices.SortFunc(kept, func(a, b bundle.Receipted) int {
 		return cmp.Or(cmp.Compare(a.Index, b.Index), strings.Compare(a.Name, b.Name))
 	})
-	text, err := c.policyText()
-	if err != nil {
-		return err
-	}
-	found, err := checkBundles(c.cases, bundle.Trust{Policy: policy, Text: text, Receipts: kept})
+	found, err := checkBundles(c.cases, bundle.Trust{Policy: policy, Receipts: kept})
 	if err != nil {
 		return err
 	}

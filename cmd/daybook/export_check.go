@@ -35,12 +35,11 @@ func (c *exportCommand) checkPart(cmd *cobra.Command, from io.ReaderAt, part *ap
 	if c.noCheck {
 		return checked{}, nil
 	}
-	text := keysAt(c.keys, part.GetTreeSize())
-	policy, err := verify.ParsePolicy(text)
+	policy, err := verify.ParsePolicy(keysAt(c.keys, part.GetTreeSize()))
 	if err != nil {
 		return checked{}, fmt.Errorf("the log's keys at size %d: %w", part.GetTreeSize(), err)
 	}
-	result, err := bundle.Check(cmd.Context(), []bundle.File{{R: from, Size: int64(part.GetSize())}}, bundle.Trust{Policy: policy, Text: text})
+	result, err := bundle.Check(cmd.Context(), []bundle.File{{R: from, Size: int64(part.GetSize())}}, bundle.Trust{Policy: policy})
 	if err != nil {
 		return checked{}, fmt.Errorf("checking what came: %w", err)
 	}

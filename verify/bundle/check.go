@@ -27,11 +27,11 @@ const Meant = "no key from outside was given: whoever made this file could have 
 
 // Trust is what an examiner has from elsewhere than the bundle.
 type Trust struct {
-	Policy *verify.Policy // nil: none
-	// Text is the policy's text. With it a checkpoint under a later key of the log is
-	// taken, too, where the file shows that one under the policy covers the rotation.
-	Text []byte
-	Held *Held // nil: none
+	// Policy is whom the examiner trusts; nil: nobody. A checkpoint under a later key
+	// of the log is taken, too, where the file shows that one under the policy covers
+	// the rotation.
+	Policy *verify.Policy
+	Held   *Held // nil: none
 	// Receipts are of entries that must be in the bundle where its question asks for
 	// them.
 	Receipts []Receipted
@@ -195,8 +195,8 @@ func (r *Result) trust(p *pass, trust Trust) error {
 			return err
 		}
 		r.Opened, err = trust.Policy.Open(note)
-		if errors.Is(err, verify.ErrUnsigned) && trust.Text != nil && p.keys != nil {
-			err = r.follow(p, trust.Text, note, err)
+		if errors.Is(err, verify.ErrUnsigned) {
+			err = r.follow(p, trust.Policy, note, err)
 		}
 		if err != nil {
 			return fmt.Errorf("the checkpoint under the policy that you gave: %w", err)
@@ -206,7 +206,7 @@ func (r *Result) trust(p *pass, trust Trust) error {
 		r.Claims[len(r.Claims)-1] = c
 	}
 	if trust.Held != nil {
-		return compareHeld(trust.Held, trust.Policy, p.summary)
+		return compareHeld(trust.Held, trust.Policy, p)
 	}
 	return nil
 }

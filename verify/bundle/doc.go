@@ -34,8 +34,10 @@
 //	policy.txt          the log's own policy: what the file says of itself, never trusted
 //	checkpoint          the archived signed note; its size is N
 //	checkpoints/<size in 20 digits>.note, .proof
-//	                    earlier archived checkpoints: the first that covers each close of the window and
-//	                    each key rotation, at most 400, each with the consistency proof to the next one's size, the last to N
+//	                    earlier checkpoints: the first archived one that covers each close of the window, and
+//	                    for each key rotation one by which the key before vouches for the new one: the first
+//	                    archived, or that of the retirement; at most 400, each with the consistency proof to
+//	                    the next one's size, the last to N
 //	governance.bin      governing entries
 //	rows.bin            known rows of the table of streams
 //	rows.hashes         gaps of that table
@@ -134,6 +136,21 @@
 // the hash in the tile above, each bundle its lowest tile. A whole log is derived
 // anew by package audit. A range shows neither runs nor maps whole: it claims
 // neither.
+//
+// # Keys
+//
+// The keys that the log has had follow from the known entries of the kind key
+// rotation, as [verify.KeyChain] has it; those of them that may sign N must have
+// signed the checkpoint, or a key that the entries below the cut do not name.
+// An earlier checkpoint opens under the file's own policy, or under one of these
+// keys that may sign its size, whether its witnesses cosigned it or not. In a
+// whole log the root of a checkpoint in a retirement is that of the log at its size.
+//
+// Where the checkpoint does not open under the examiner's policy, it opens under
+// what [verify.Policy.Follow] makes of that policy by the earlier checkpoints, of a
+// whole log by those in the retirements. A range shows no keys, and is not followed.
+// A checkpoint that the examiner holds opens under the policy, or under one of the
+// log's keys that may sign its size; what a compromised key alone has signed, only up to N.
 //
 // # Claims
 //

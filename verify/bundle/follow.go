@@ -1,66 +1,62 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/daybook-ledger/daybook/verify"
 )
 
 // follow opens a bundle's checkpoint under a later key of the log than the
-// examiner's policy names, whose text is given: from each earlier checkpoint in the
-// bundle that opens under the keys trusted so far, the keys follow that rotations
-// below its size brought in. A key that has ended, or is in other hands, vouches for
-// none. unsigned is why the checkpoint does not open under the policy itself.
-func (r *Result) follow(p *pass, text, note []byte, unsigned error) error {
-	trusted := string(text)
-	var bridge uint64
+// examiner's policy names, as [verify.Policy.Follow] has the rule: by the earlier
+// checkpoints in the file, and in a whole log by those in the retirements.
+// unsigned is why the checkpoint does not open under the policy itself.
+func (r *Result) follow(p *pass, policy *verify.Policy, note []byte, unsigned error) error {
+	switch {
+	case !policy.HasLog(p.answer.Origin):
+		return unsigned
+	case p.keys == nil:
+		return fmt.Errorf("%w; the answer to a range does not show the keys that the log has had: where its key was replaced since your card, "+
+			"give a policy with the line of the newer card too (log VKEY), or ask for a file of streams or of the whole log", unsigned)
+	}
+	var notes [][]byte
 	for _, c := range p.summary.Checkpoints {
 		earlier, err := p.z.read(historyName(c.Size, "note"), maxNote)
 		if err != nil {
 			return err
 		}
-		policy, err := verify.ParsePolicy([]byte(standing(trusted, p.keys, c.Size)))
-		if err != nil {
-			continue // none of its keys may sign that size
-		}
-		if _, err := policy.Open(earlier); err != nil {
-			continue
-		}
-		for _, k := range p.keys.Keys() {
-			if k.Since > 0 && k.Since < c.Size && !strings.Contains(trusted, k.VKey) {
-				trusted, bridge = "log "+k.VKey+"\n"+trusted, c.Size
-			}
+		notes = append(notes, earlier)
+	}
+	if p.question.Log {
+		for _, b := range p.keys.Bridges() { // package audit compared their roots with the log's
+			notes = append(notes, b.Note)
 		}
 	}
-	if bridge == 0 {
-		return unsigned
-	}
-	policy, err := verify.ParsePolicy([]byte(standing(trusted, p.keys, p.answer.Size)))
+	followed, bridge, err := policy.Follow(p.keys, p.answer.Size, notes)
 	if err != nil {
 		return err
 	}
-	if r.Opened, err = policy.Open(note); err != nil {
+	if r.Opened, err = followed.Open(note); err != nil {
 		return err
 	}
 	r.Claims[0].Detail += fmt.Sprintf("; its key is a later one of the log: a checkpoint that follows from your policy, of size %d, covers the rotation", bridge)
 	return nil
 }
 
-// standing is a policy's text without the log's keys that may not sign a size.
-func standing(text string, keys *verify.KeyChain, size uint64) string {
-	var kept []string
-	for line := range strings.Lines(text) {
-		ended := false
-		for _, k := range keys.Keys() {
-			fields := strings.Fields(line)
-			if len(fields) > 1 && fields[0] == "log" && fields[1] == k.VKey {
-				ended = k.Compromised || size > k.Until()
-			}
-		}
-		if !ended {
-			kept = append(kept, line)
-		}
+// openHeld opens a checkpoint that the examiner holds: under the policy, or under
+// another key that the log has had, since the file's checkpoint under the policy
+// covers the entries that name it. What a compromised key alone has signed is
+// believed of a log that is not longer than the file's.
+func openHeld(note []byte, policy *verify.Policy, keys *verify.KeyChain, size uint64) (verify.Checkpoint, error) {
+	if policy == nil {
+		return verify.OpenUnverified(note)
 	}
-	return strings.Join(kept, "")
+	c, err := policy.OpenCheckpoint(note)
+	if err == nil || keys == nil || !errors.Is(err, verify.ErrUnsigned) {
+		return c, err
+	}
+	if c, err = keys.OpenCheckpoint(note); errors.Is(err, verify.ErrKeyCompromised) && c.Size <= size {
+		err = nil
+	}
+	return c, err
 }

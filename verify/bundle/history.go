@@ -33,15 +33,17 @@ func openNote(z *archive, name string, policy *verify.Policy) (verify.Opened, er
 }
 
 // openEarlier opens an earlier checkpoint: under the file's own policy, or as one
-// that an earlier key of the log signed. keys may be nil.
+// that a key of the log signed, another one than the policy's or without its
+// witnesses: the checkpoint after it shows that it is of the same log, and it vouches
+// for no more than which key followed. keys may be nil.
 func openEarlier(note []byte, policy *verify.Policy, keys *verify.KeyChain) (verify.Opened, error) {
 	o, err := policy.Open(note)
-	if err == nil || keys == nil || !errors.Is(err, verify.ErrUnsigned) {
+	if err == nil || keys == nil || !errors.Is(err, verify.ErrUnsigned) && !errors.Is(err, verify.ErrQuorum) {
 		return o, err
 	}
 	c, err := keys.OpenCheckpoint(note)
 	if errors.Is(err, verify.ErrKeyCompromised) {
-		err = nil // the checkpoint after it shows that it is of the same log
+		err = nil
 	}
 	return verify.Opened{Checkpoint: c}, err
 }
@@ -101,18 +103,13 @@ type Held struct {
 
 // compareHeld compares a checkpoint that the examiner holds with those of the
 // bundle. policy is the examiner's; nil: none.
-func compareHeld(h *Held, policy *verify.Policy, s *report.Summary) error {
-	var c verify.Checkpoint
-	var err error
-	if policy != nil {
-		c, err = policy.OpenCheckpoint(h.Note)
-	} else {
-		c, err = verify.OpenUnverified(h.Note)
-	}
+func compareHeld(h *Held, policy *verify.Policy, p *pass) error {
+	s := p.summary
+	own := s.Head.Checkpoint.Checkpoint
+	c, err := openHeld(h.Note, policy, p.keys, own.Size)
 	if err != nil {
 		return fmt.Errorf("the checkpoint that you hold: %w", err)
 	}
-	own := s.Head.Checkpoint.Checkpoint
 	if c.Origin != own.Origin {
 		return fmt.Errorf("the checkpoint that you hold is of log %q, this file of log %q", c.Origin, own.Origin)
 	}

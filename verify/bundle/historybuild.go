@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,44 +14,96 @@ import (
 type archived struct {
 	size   uint64
 	note   []byte
-	bridge bool // it covers a key rotation: who trusts the key before needs it
+	bridge bool // the key before a rotation signed it: who trusts that key needs it
 }
 
-// history writes the earlier checkpoints: for each close in the window and each key
-// rotation the first that covers it, at most maxHistory, the newest ones and those
-// of rotations.
+// history writes the earlier checkpoints: for each close in the window the first
+// that covers it, and for each key rotation the first that the key before signed or,
+// where none is archived, the one in its retirement; at most maxHistory, the newest
+// ones and those of rotations.
 func (b *builder) history() error {
 	closes, err := b.closesWithin()
 	if err != nil {
 		return err
 	}
-	marks := slices.Concat(closes, b.rotations)
-	slices.Sort(marks)
-	marks = slices.Compact(marks)
-	if len(marks) == 0 {
+	if b.keys == nil || len(closes) == 0 && len(b.rotations) == 0 {
 		return nil
 	}
+	unled := map[int]bool{} // keys to which nothing leads yet, by their place in the chain
+	for i := 1; i < len(b.keys.Keys()); i++ {
+		unled[i] = true
+	}
 	var kept []archived
-	at := 0
-	err = b.src.Earlier(b.ctx, marks[0]+1, func(size uint64, note []byte) error {
-		if at == len(marks) || size <= marks[at] || size >= b.opened.Size {
+	first := slices.Min(slices.Concat(closes, b.rotations)) + 1
+	err = b.src.Earlier(b.ctx, first, func(size uint64, note []byte) error {
+		if size >= b.opened.Size {
 			return nil
 		}
-		if _, err := openEarlier(note, b.signers, b.keys); err != nil {
-			return nil // of another key or quorum: it would not open in the file
+		leads := b.leads(unled, note)
+		covers := len(closes) > 0 && closes[0] < size && b.opensStrictly(note)
+		if !leads && !covers {
+			return nil
 		}
-		c := archived{size: size, note: slices.Clone(note)}
-		for ; at < len(marks) && marks[at] < size; at++ {
-			_, rotation := slices.BinarySearch(b.rotations, marks[at])
-			c.bridge = c.bridge || rotation
+		for covers && len(closes) > 0 && closes[0] < size {
+			closes = closes[1:]
 		}
-		kept = thin(append(kept, c))
+		kept = thin(append(kept, archived{size, slices.Clone(note), leads}))
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("earlier checkpoints: %w", err)
 	}
+	if kept, err = b.addBridges(kept, unled); err != nil {
+		return err
+	}
 	return b.writeHistory(kept)
+}
+
+// leads tells whether a note leads to keys to which nothing has led before, and
+// takes them out of unled.
+func (b *builder) leads(unled map[int]bool, note []byte) bool {
+	before := len(unled)
+	for i := range unled {
+		if b.keys.Vouched(i, note) > 0 {
+			delete(unled, i)
+		}
+	}
+	return len(unled) < before
+}
+
+// opensStrictly tells whether a note opens under the file's own policy or, being
+// none of its keys', under another key of the log: one that its witnesses have not
+// cosigned waits for one that they have.
+func (b *builder) opensStrictly(note []byte) bool {
+	if _, err := b.signers.Open(note); errors.Is(err, verify.ErrQuorum) {
+		return false
+	}
+	_, err := openEarlier(note, b.signers, b.keys)
+	return err == nil
+}
+
+// addBridges adds checkpoints of retirements that lead to keys to which no archived
+// one does.
+func (b *builder) addBridges(kept []archived, unled map[int]bool) ([]archived, error) {
+	for _, bridge := range b.keys.Bridges() {
+		if bridge.Size >= b.opened.Size || !b.leads(unled, bridge.Note) {
+			continue
+		}
+		root, err := verify.RootAt(bridge.Size, b.node)
+		if err != nil {
+			return nil, err
+		}
+		if root != bridge.Root {
+			continue // it would not open in the file; a check of the whole log says so
+		}
+		at, found := slices.BinarySearchFunc(kept, bridge.Size, func(c archived, size uint64) int { return cmp.Compare(c.size, size) })
+		if found {
+			kept[at].note, kept[at].bridge = bridge.Note, true
+			continue
+		}
+		kept = thin(slices.Insert(kept, at, archived{bridge.Size, bridge.Note, true}))
+	}
+	return kept, nil
 }
 
 // thin leaves out the oldest checkpoint of those that may be, where there are too

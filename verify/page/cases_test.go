@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +69,34 @@ func sampleCases(t *testing.T) []checkCase {
 		checkCase{Name: "a part twice", Files: append(parts[:1:1], parts[:len(parts)-1]...), Policy: "policy.txt"})
 }
 
+// keyCases are the bundles of logs whose keys were replaced, under the policies of
+// each of their keys; and under a checkpoint of another key.
+func keyCases(t *testing.T) []checkCase {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(samples, "keys", "*.zip"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no bundles of replaced keys: ", err)
+	}
+	var cases []checkCase
+	for _, f := range files {
+		name := filepath.Base(f)
+		of, _, _ := strings.Cut(name, "-")
+		policies, err := filepath.Glob(filepath.Join(samples, "keys", of+"-*.txt"))
+		if err != nil || len(policies) == 0 {
+			t.Fatal("no policies of "+of+": ", err)
+		}
+		for _, p := range policies {
+			c := checkCase{Files: []string{"keys/" + name}, Policy: "keys/" + filepath.Base(p)}
+			c.Name = name + " under " + c.Policy
+			cases = append(cases, c)
+			if c.Name, c.Checkpoint = c.Name+" with a checkpoint", "keys/held.checkpoint"; of == "honest" {
+				cases = append(cases, c)
+			}
+		}
+	}
+	return cases
+}
+
 // goSays checks a case with the other implementation.
 func goSays(t *testing.T, c checkCase) said {
 	t.Helper()
@@ -80,6 +109,13 @@ func goSays(t *testing.T, c checkCase) said {
 		if trust.Policy, err = verify.ParsePolicy(text); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if c.Checkpoint != "" {
+		note, err := os.ReadFile(filepath.Join(samples, c.Checkpoint))
+		if err != nil {
+			t.Fatal(err)
+		}
+		trust.Held = &bundle.Held{Note: note}
 	}
 	var files []bundle.File
 	for _, name := range c.Files {
@@ -119,7 +155,7 @@ func TestSamplesUnderNode(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(samples)); err != nil {
 		t.Fatal(err)
 	}
-	cases := sampleCases(t)
+	cases := append(sampleCases(t), keyCases(t)...)
 	var list bytes.Buffer
 	for _, c := range cases {
 		line, err := json.Marshal(c)

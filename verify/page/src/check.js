@@ -145,13 +145,12 @@ function giveAlone(result) {
 }
 
 /** Opens the checkpoint under the examiner's policy, or under a later key of the log that follows from it. */
-async function openTrusted(pass, trust, note, options, result) {
+async function openTrusted(pass, trust, note, result) {
   try {
     return trust.open(note);
   } catch (err) {
-    if (!err.unsigned || pass.keys === null) throw err;
-    const given = options.policy ? options.policy : "log " + options.key.trim() + "\nquorum none\n";
-    const { opened, bridge } = await followKeys(pass, typeof given === "string" ? given : new TextDecoder().decode(given), note, err);
+    if (!err.unsigned) throw err;
+    const { opened, bridge } = await followKeys(pass, trust, note, err);
     const c = result.Claims[0];
     result.Claims[0] = { ...c, Detail: c.Detail + "; its key is a later one of the log: a checkpoint that follows from your policy, of size " + bridge + ", covers the rotation" };
     return opened;
@@ -163,7 +162,7 @@ async function compareWithTrust(pass, trust, options, result) {
   if (trust !== null) {
     const note = await pass.archive.read("checkpoint", 1 << 20);
     try {
-      result.Opened = await openTrusted(pass, trust, note, options, result);
+      result.Opened = await openTrusted(pass, trust, note, result);
     } catch (err) {
       throw new Fault("the checkpoint under the policy that you gave: " + err.message);
     }
@@ -171,7 +170,7 @@ async function compareWithTrust(pass, trust, options, result) {
     result.Claims[4] = { ...c, Detail: c.Detail + strangers(pass.head.Checkpoint.Witnesses, result.Opened.Witnesses) };
   }
   if (!options.checkpoint) return;
-  compareHeld({ note: asBytes(options.checkpoint), proof: options.proof ? asBytes(options.proof) : null }, trust, pass.summary);
+  compareHeld({ note: asBytes(options.checkpoint), proof: options.proof ? asBytes(options.proof) : null }, trust, pass);
   result.Held = "The checkpoint that you hold agrees with this file.";
 }
 

@@ -29,12 +29,12 @@ export async function checkSigned(archive, reign) {
   }
 }
 
-/** Opens an earlier checkpoint: under the file's own policy, or as one that an earlier key of the log signed. */
+/** Opens an earlier checkpoint: under the file's own policy, or as one that a key of the log signed, another one than the policy's or without its witnesses. */
 function openEarlier(note, policy, reign) {
   try {
     return policy.open(note);
   } catch (err) {
-    if (!err.unsigned) throw err;
+    if (!err.unsigned && !err.quorum) throw err;
     const { Origin, Size, Root } = reign.openCheckpoint(note);
     return { Origin, Size, Root, Witnesses: [] };
   }
@@ -78,14 +78,33 @@ export async function readHistory(archive, policy, reign, last) {
 }
 
 /**
+ * Opens a checkpoint that the examiner holds: under the policy, or under another key
+ * that the log has had. What a compromised key alone has signed is believed of a log
+ * that is not longer than the file's.
+ */
+function openHeld(note, policy, keys, size) {
+  if (policy === null) return openUnverified(note);
+  try {
+    return policy.open(note);
+  } catch (err) {
+    if (!err.unsigned || keys === null) throw err;
+    const c = keys.openCheckpoint(note);
+    if (c.compromised && c.Size > size) throw new Fault("only a compromised key signed it");
+    return c;
+  }
+}
+
+/**
  * Compares a checkpoint that the examiner holds with those of the bundle. Throws.
  * @param {{note: Uint8Array, proof: Uint8Array|null}} held
  * @param {object|null} policy the examiner's
+ * @param {BundlePass} pass over the bundle
  */
-export function compareHeld(held, policy, summary) {
+export function compareHeld(held, policy, pass) {
+  const summary = pass.summary;
   let c, proof;
   try {
-    c = policy === null ? openUnverified(held.note) : policy.open(held.note);
+    c = openHeld(held.note, policy, pass.keys, summary.Head.Checkpoint.Size);
     proof = held.proof === null ? null : parseHashes(held.proof);
   } catch (err) {
     throw new Fault("the checkpoint that you hold: " + err.message);

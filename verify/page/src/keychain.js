@@ -16,7 +16,7 @@ const SUBJECT_KEY_ROTATION = 5, SUBJECT_SUCCESSION = 6;
 function logKey(vkey, since) {
   const key = parseVKey(vkey);
   if (key.typ !== KEY_ED25519) throw new Fault("vkey " + JSON.stringify(vkey.slice(0, 60)) + ": a log signs with Ed25519");
-  return { vkey, key, fingerprint: sha256(utf8(vkey)), since, ended: 0n, compromised: false };
+  return { vkey, key, fingerprint: sha256(utf8(vkey)), since, ended: 0n, compromised: false, bridge: new Uint8Array(0) };
 }
 
 /** Checks that the new key, and nothing else, signed that it takes the place of the old one. */
@@ -84,7 +84,7 @@ export class Reign {
         if (o.Size < this.#rotation || o.Size > index) refuse("a checkpoint of size " + o.Size + " does not cover the rotation, or covers the retirement");
       }
     }
-    old.ended = index + 1n, old.compromised = m.compromised;
+    old.ended = index + 1n, old.compromised = m.compromised, old.bridge = m.note.slice();
     this.#rotation = 0n;
   }
 
@@ -101,9 +101,33 @@ export class Reign {
     return this.#keys.at(-1)?.fingerprint ?? null;
   }
 
-  /** Every key the log has had, oldest first: {vkey, since, until, compromised}; until is the largest size it may sign. */
+  /** Every key the log has had, oldest first: {vkey, key, fingerprint, since, until, compromised}; until is the largest size it may sign. */
   keys() {
-    return this.#keys.map((k) => ({ vkey: k.vkey, since: k.since, until: k.ended === 0n ? MAX_SIZE : k.ended - 1n, compromised: k.compromised }));
+    return this.#keys.map(({ vkey, key, fingerprint, since, ended, compromised }) => (
+      { vkey, key, fingerprint, since, until: ended === 0n ? MAX_SIZE : ended - 1n, compromised }));
+  }
+
+  /** The checkpoints in the retirements, by which who trusts the old key goes on to the next, oldest first: {note, size, root, index}. */
+  bridges() {
+    return this.#keys.filter((k) => k.bridge.length > 0).map((k) => {
+      const c = parseCheckpoint(text(splitNote(k.bridge).text));
+      return { note: k.bridge, size: c.Size, root: c.Root, index: k.ended - 1n };
+    });
+  }
+
+  /** The size of a note by which key i-1 says that key i follows it: one that it signed, may sign, and that covers the rotation; null: it does not. */
+  vouched(i, note) {
+    const old = this.#keys[i - 1], p = new Policy();
+    p.logs.push(old.key);
+    let o;
+    try {
+      o = p.open(note);
+    } catch (err) {
+      if (!(err instanceof Fault)) throw err;
+      return null;
+    }
+    const standing = !old.compromised && (old.ended === 0n || o.Size < old.ended);
+    return standing && o.Size > this.#keys[i].since ? o.Size : null;
   }
 
   /**

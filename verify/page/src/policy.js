@@ -129,6 +129,23 @@ export class Policy {
     }));
   }
 
+  /** Tells whether the policy has a key of a log of that origin. */
+  hasLog(origin) {
+    return this.logs.some((k) => k.name === origin);
+  }
+
+  /** Tells whether a key is one of the policy's logs. */
+  names(key) {
+    return this.logs.some((k) => k.typ === key.typ && k.name === key.name && equal(k.public, key.public));
+  }
+
+  /** The policy with other logs, and the same witnesses and quorum. */
+  under(logs) {
+    const p = new Policy();
+    p.logs = logs, p.witnesses = this.witnesses, p.members = this.members, p.quorum = this.quorum;
+    return p;
+  }
+
   /**
    * Opens a signed note as a checkpoint: a log of the policy signed it under its
    * origin, and the quorum cosigned it. A signature of a key of the policy that
@@ -153,7 +170,9 @@ export class Policy {
       throw err;
     }
     if (!this.#satisfied(signed)) {
-      throw new Fault("checkpoint of " + JSON.stringify(c.Origin) + ": the policy's quorum of witnesses did not cosign");
+      const err = new Fault("checkpoint of " + JSON.stringify(c.Origin) + ": the policy's quorum of witnesses did not cosign");
+      err.quorum = true;
+      throw err;
     }
     return { ...c, Witnesses: witnesses };
   }

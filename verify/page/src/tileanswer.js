@@ -78,6 +78,10 @@ async function auditLog(pass, tiles) {
   } catch (err) {
     throw memberFault(CHECKPOINT_COPY, "by the keys that the log's own entries name: ", err);
   }
+  for (const b of judge.reign.bridges()) {
+    if (equal(await tiles.rootAt(b.size), b.root)) continue;
+    throw new Fault("entry " + b.index + ": FORK: two keys of the log signed another root at size " + b.size + " than the log has: it showed two histories", { member: "log/", index: b.index });
+  }
   await checkSigned(pass.archive, judge.reign);
 }
 

@@ -73,11 +73,20 @@ export class TileReader {
 
   /** The log's root, made of the tiles at the right edge. */
   async root() {
-    const size = this.#size, tree = new Frontier();
+    return this.#rootOf(this.#size, (tile, edge) => this.#raw(tile, edge, tileWidth(tile, edge, this.#size)));
+  }
+
+  /** The root that the log had at a smaller size, in a bundle with all of its tiles; these are held against the root. */
+  async rootAt(size) {
+    return this.#rootOf(size, (tile, edge) => this.tile(tile, edge));
+  }
+
+  async #rootOf(size, read) {
+    const tree = new Frontier();
     for (let level = 63; level >= 0; level--) {
       if (((size >> BigInt(level)) & 1n) === 0n) continue;
       const tile = level >> 3, inner = level % 8, edge = size >> BigInt(8 * (tile + 1));
-      const b = await this.#raw(tile, edge, tileWidth(tile, edge, size));
+      const b = await read(tile, edge);
       const at = Number((size >> BigInt(8 * tile)) & 255n) >> (inner + 1) << (inner + 1);
       tree.appendTree(level, hashesRoot(b.subarray(32 * at, 32 * (at + (1 << inner)))));
     }
