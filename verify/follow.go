@@ -125,7 +125,8 @@ func (c *KeyChain) unfollowed(trusted []bool) error {
 	why := "none of the policy's keys is one that the log has had"
 	switch {
 	case last == len(trusted)-1:
-		return fmt.Errorf("its newest key %s, which the policy names, did not sign this checkpoint: %w", KeyName(now.VKey), ErrUnsigned)
+		return fmt.Errorf("the newest key of the log that its entries here name, %s, is the policy's and did not sign this checkpoint: %w; where the key was replaced "+
+			"after these entries, ask for a file that rests on a later close, or take the newer key card", KeyName(now.VKey), ErrUnsigned)
 	case last >= 0 && c.keys[last].Compromised:
 		why = fmt.Sprintf("by entry %d the log's key %s was in other hands, so that it vouches for no other", c.keys[last].Ended-1, KeyName(c.keys[last].VKey))
 	case last >= 0:

@@ -40,7 +40,10 @@ export async function followKeys(pass, policy, note, unsigned) {
 function unfollowed(keys, trusted) {
   const now = keys.at(-1), last = trusted.lastIndexOf(true), from = keys[last], unsigned = "no signature by a log of the policy";
   const name = (k) => k.vkey.split("+").slice(0, 2).join("+");
-  if (from === now) return new Fault("its newest key " + name(now) + ", which the policy names, did not sign this checkpoint: " + unsigned);
+  if (from === now) {
+    return new Fault("the newest key of the log that its entries here name, " + name(now) + ", is the policy's and did not sign this checkpoint: " + unsigned +
+      "; where the key was replaced after these entries, ask for a file that rests on a later close, or take the newer key card");
+  }
   let why = "none of the policy's keys is one that the log has had";
   if (from?.compromised) why = "by entry " + from.until + " the log's key " + name(from) + " was in other hands, so that it vouches for no other";
   else if (from) why = "no checkpoint here that the key " + name(from) + " signed covers entry " + keys[last + 1].since + ", by which the next one took over";
