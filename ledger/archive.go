@@ -34,6 +34,7 @@ type Archived struct {
 // What is kept, and no more, so that it grows with closes and exports alone:
 //
 //   - what [Ledger.Archive] was asked for;
+//   - of each overlap of two keys one that both signed, see keepBridge;
 //   - for each close the first checkpoint that covers its entry, and the first
 //     witnessed one that does and was known once the close was read again from disk;
 //   - the newest witnessed one.
@@ -55,6 +56,7 @@ type archive struct {
 	closed  uint64 // closes below this size have their first checkpoint; owned by run
 	covered uint64 // and these their first witnessed one; owned by run
 	newest  uint64 // size of the row that is the newest witnessed one, 0: none; owned by run
+	bridged uint64 // size of a bridge of the newest overlap, 0: none was looked for; owned by run
 }
 
 type archiveRequest struct {
@@ -188,7 +190,7 @@ func (a *archive) keepAll(ctx context.Context, due bool) error {
 	if a.l.shutReason() != "" {
 		return nil
 	}
-	return errors.Join(a.keepCloses(ctx), a.keepLines(ctx), a.keepWitnessed(ctx, due))
+	return errors.Join(a.keepBridge(ctx), a.keepCloses(ctx), a.keepLines(ctx), a.keepWitnessed(ctx, due))
 }
 
 // write makes rows durable. Crash: all of them or none, see storeRows.

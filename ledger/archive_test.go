@@ -44,12 +44,7 @@ func archived(t *testing.T, g *ledgertest.Log) map[uint64]string {
 func restarted(t *testing.T, g *ledgertest.Log, o ledgertest.Options) *ledgertest.Log {
 	t.Helper()
 	g.Close()
-	o.Anchor = g.Anchor
-	g, err := ledgertest.Open(t, g.FS, g.Dir, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return restartedFrom(t, g, o)
 }
 
 func mustFsck(t *testing.T, g *ledgertest.Log) {

@@ -87,7 +87,8 @@ type Rotation struct {
 }
 
 // RotateKey appends a rotation. With the head that covers it the new key signs,
-// and the old one beside it until it is retired. It returns the entry's index.
+// and the old one beside it until it is retired; that head is archived. It returns
+// the entry's index.
 //
 // Errors: ErrNoKey, *RefusedError, *domains.UnapprovedError, *SucceededError,
 // *ShutError, *BusyError.
@@ -96,34 +97,52 @@ func (l *Ledger) RotateKey(ctx context.Context, by Person, r Rotation) (uint64, 
 	if err != nil {
 		return 0, fmt.Errorf("rotating to %s: %w", r.VKey, err)
 	}
-	return l.turnKey(ctx, func(q *sequencer) (*daybookv1.KeyRotation, error) {
+	index, err := l.turnKey(ctx, func(q *sequencer) (*daybookv1.KeyRotation, error) {
 		m := &daybookv1.KeyRotation{Step: daybookv1.KeyStep_KEY_STEP_ROTATED, OldVkey: l.judge.Keys().Current().VKey, NewVkey: r.VKey,
 			Approvals: r.Approvals, Reason: r.Reason, Compromised: r.Compromised, Requester: by.ID, Authentication: by.Authentication}
 		m.Note, err = note.Sign(&note.Note{Text: verify.RotationText(m.OldVkey, m.NewVkey)}, signer)
 		return m, err
 	})
+	if err != nil {
+		return 0, err
+	}
+	if _, err := l.Archive(ctx); err != nil { // the rotation stands, and the archive sees to it: see keepBridge
+		l.log.Warn("no checkpoint of the rotation is archived yet, and will be", "entry", index, "error", err)
+	}
+	return index, nil
 }
 
 // RetireKey ends the overlap of a rotation: with the head that covers the entry
-// the old key signs no more, and may be destroyed. The entry carries a checkpoint
-// that both keys signed, for those who know the old one alone. It returns the
-// entry's index and the key that ended.
+// the old key signs no more, and may be destroyed. One that both keys signed is
+// archived before, and the entry carries one, for those who know the old key alone.
+// It returns the entry's index and the key that ended.
 func (l *Ledger) RetireKey(ctx context.Context, by Person, reason string, compromised bool) (index uint64, vkey string, err error) {
+	covered, kept, err := l.bridgeFor(ctx)
+	if err != nil {
+		return 0, "", err
+	}
 	index, err = l.turnKey(ctx, func(q *sequencer) (*daybookv1.KeyRotation, error) {
 		keys := l.judge.Keys()
 		rotation, ok := keys.Overlap()
-		if !ok {
+		switch {
+		case !ok:
 			return nil, &RefusedError{Field: "key", Reason: "one key signs: there is none to retire"}
+		case covered != rotation+1:
+			return nil, errOverlapMoved
 		}
 		signing := keys.Signing()
 		vkey = signing[1].VKey
 		m := &daybookv1.KeyRotation{Step: daybookv1.KeyStep_KEY_STEP_RETIRED, OldVkey: vkey, NewVkey: signing[0].VKey, Reason: reason,
 			Compromised: compromised, Requester: by.ID, Authentication: by.Authentication, Rotation: rotation + 1}
 		h, s := l.Head(), l.signing.Load()
-		if len(s.signers) < 2 || h.Size <= rotation {
-			return m, nil // the old key is lost, or the rotation is in flight yet
+		switch {
+		case len(s.signers) == 2:
+			m.Note, err = l.sign(h.Size, h.Root)
+		case kept.Size > 0:
+			m.Note = ownLines(kept.Note, l.origin)
+		default:
+			l.log.Error("the old key is lost, and no checkpoint that it signed covers the rotation: who knows it alone must be handed the new card", "key", vkey)
 		}
-		m.Note, err = l.sign(h.Size, h.Root)
 		return m, err
 	})
 	return index, vkey, err

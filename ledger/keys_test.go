@@ -484,10 +484,12 @@ func (f *turnLife) check(t testing.TB, fs vfs.FS, acked int) {
 		if _, err := l.Keys().OpenCheckpoint(l.Head().Checkpoint); err != nil {
 			t.Fatalf("after %d steps the checkpoint does not open: %v", acked, err)
 		}
+		checkBridge(t, l)
 		for i, step := range steps[min(acked, len(steps)):] {
 			if err := step(l); err != nil {
 				t.Fatalf("after %d steps, %d more: %v", acked, i, err)
 			}
+			checkBridge(t, l)
 		}
 		acked = len(steps)
 		if r, err := l.Fsck(context.Background(), nil); err != nil || !r.OK {
@@ -497,6 +499,34 @@ func (f *turnLife) check(t testing.TB, fs vfs.FS, acked int) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// checkBridge checks that what leads from the first key to the second is archived
+// once the first has signed for the last time, and stands in the retirement.
+func checkBridge(t testing.TB, l *ledger.Ledger) {
+	t.Helper()
+	keys := l.Keys()
+	if _, overlap := keys.Overlap(); overlap || len(keys.Keys()) < 2 {
+		return
+	}
+	if n := countBridges(t, l, 1); n == 0 || len(keys.Bridges()) != 1 {
+		t.Fatalf("the first key was retired, with %d bridges in the archive and %d in the log", n, len(keys.Bridges()))
+	}
+}
+
+// countBridges counts the archived checkpoints by which key i-1 says that key i
+// follows it.
+func countBridges(t testing.TB, l *ledger.Ledger, i int) (n int) {
+	t.Helper()
+	if err := l.Checkpoints(0, verify.MaxSize, func(a ledger.Archived) error {
+		if l.Keys().Vouched(i, a.Note) > 0 {
+			n++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // standing is how many steps were done.
