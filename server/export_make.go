@@ -17,7 +17,8 @@ import (
 
 // checkpointFor returns the size of the archived checkpoint that a question is
 // answered at. Where the question reaches past the newest close it makes one: what
-// lies behind a close cannot be shown to be complete.
+// lies behind a close cannot be shown to be complete. So it does where the log's key
+// was replaced after it: who was given the key before must find the rotation.
 func (s *exporter) checkpointFor(ctx context.Context, r *apiv1.ExportRequest, q *question.Question, out *exportSender) (uint64, error) {
 	if r.GetTreeSize() != 0 {
 		if _, err := s.log.ArchivedAt(r.GetTreeSize()); err != nil {
@@ -30,7 +31,7 @@ func (s *exporter) checkpointFor(ctx context.Context, r *apiv1.ExportRequest, q 
 	switch _, until := q.Logged(); {
 	case q.Tiles() && !r.GetNoClose():
 		covers = st.Head.Size - 1
-	case !r.GetNoClose() && until > st.CloseEndNS:
+	case !r.GetNoClose() && (until > st.CloseEndNS || s.log.Keys().Current().Since > st.CloseIndex):
 		var err error
 		if covers, err = s.log.CloseNow(ctx); err != nil {
 			return 0, closeFirst(err)
