@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -61,6 +62,31 @@ func readRow(engine store.Engine, size uint64) (keptRow, error) {
 		return keptRow{}, err
 	}
 	return parseRow(size, value)
+}
+
+// NewestArchived returns the newest archived checkpoint of a store, which nobody
+// need serve, that accept takes; ErrNotFound where there is none.
+func NewestArchived(engine store.Engine, accept func(note []byte) bool) (newest Archived, err error) {
+	lo, hi := store.Archive.Range()
+	err = engine.ScanReverse(lo, hi, func(key, value []byte) error {
+		size, err := store.Archive.ParseKey(key)
+		if err != nil {
+			return err
+		}
+		row, err := parseRow(size, value)
+		if err != nil {
+			return err
+		}
+		if !accept(row.note) {
+			return nil
+		}
+		newest = Archived{size, bytes.Clone(row.note)}
+		return store.ErrStop
+	})
+	if err == nil && newest.Size == 0 {
+		err = fmt.Errorf("%w: no such checkpoint is archived", ErrNotFound)
+	}
+	return newest, err
 }
 
 func parseRow(size uint64, value []byte) (keptRow, error) {

@@ -369,6 +369,9 @@ func TestSuccession(t *testing.T) {
 		if _, _, err := g.L.CheckpointAt(t.Context(), 3); err != nil {
 			t.Errorf("a past checkpoint: %v", err)
 		}
+		if a, err := g.L.Archive(t.Context()); err != nil || a.Size != last+1 {
+			t.Errorf("the last checkpoint, archived: %+v, %v", a, err)
+		}
 	}
 	check()
 	for range 2 {

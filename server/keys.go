@@ -53,6 +53,15 @@ func (s *admin) RetireKey(ctx context.Context, r *apiv1.RetireKeyRequest) (*apiv
 	return &apiv1.RetireKeyResponse{Index: index, Checkpoint: s.log.Head().Checkpoint, Vkey: vkey}, nil
 }
 
+// ArchiveCheckpoint implements AdminService.
+func (s *admin) ArchiveCheckpoint(ctx context.Context, _ *apiv1.ArchiveCheckpointRequest) (*apiv1.ArchiveCheckpointResponse, error) {
+	a, err := s.log.Archive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &apiv1.ArchiveCheckpointResponse{Size: a.Size, Checkpoint: a.Note}, nil
+}
+
 // Succeed implements AdminService.
 func (s *admin) Succeed(ctx context.Context, r *apiv1.SucceedRequest) (*apiv1.SucceedResponse, error) {
 	approval, err := s.approvalOf(ctx, daybookv1.ApprovalSubject_APPROVAL_SUBJECT_SUCCESSION, r.GetVkey(), r.GetOrigin())

@@ -45,6 +45,7 @@ type card struct {
 	Verifiers  []verifierFile `json:"verifiers"`
 	Size       uint64         `json:"size"`
 	Checkpoint string         `json:"checkpoint"` // signed note
+	Archived   bool           `json:"archived"`   // the log keeps it for ever
 }
 
 // cardOptions are what its command line says.
@@ -74,8 +75,9 @@ func newKeyCardCommand() *cobra.Command {
 		Short: "Print the page to lodge with regulator, officer and auditor before an examination",
 		Long: `card prints one page with the log's origin, its keys and those of its witnesses with
 fingerprints in words, the SHA-256 sums of the verifying programs, and the newest
-checkpoint, whose signature it has checked. Lodged with people who do not depend on
-your word, it is what an examination file is later held against.
+checkpoint, whose signature it has checked and which the log keeps in its archive;
+where nobody serves the log, the newest that it has there. Lodged with people who do
+not depend on your word, the card is what an examination file is later held against.
 
 The witnesses are those of the configuration, the verifiers verify.html, which is in
 this program, and the daybook-verify beside it. Name those for other machines with
@@ -116,7 +118,7 @@ this program, and the daybook-verify beside it. Name those for other machines wi
 
 // readCard collects what the card says.
 func readCard(ctx context.Context, dir datadir.Dir, o cardOptions) (c card, err error) {
-	vkeys, text, err := newestSigned(ctx, dir)
+	vkeys, text, kept, err := newestSigned(ctx, dir)
 	if err != nil {
 		return c, err
 	}
@@ -125,7 +127,7 @@ func readCard(ctx context.Context, dir datadir.Dir, o cardOptions) (c card, err 
 		return c, fmt.Errorf("the newest checkpoint is not signed with the present key; serve the log once, so that it writes a newer one: %w", err)
 	}
 	c = card{Origin: checkpoint.Origin, Demo: isDemo(text), Date: time.Now().UTC().Format(time.RFC3339), Version: version(),
-		Witnesses: []cardKey{}, Size: checkpoint.Size, Checkpoint: string(text)}
+		Witnesses: []cardKey{}, Size: checkpoint.Size, Checkpoint: string(text), Archived: kept}
 	for i, vkey := range vkeys {
 		title := "PRESENT KEY OF THE LOG"
 		if i > 0 {
@@ -153,37 +155,30 @@ func openUnder(vkey string, text []byte) (verify.Checkpoint, error) {
 	return p.OpenCheckpoint(text)
 }
 
-// newestSigned returns the verifier keys that sign, the present one first, and the
-// newest checkpoint: the server's, or where nobody serves, the anchor.
-func newestSigned(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpoint []byte, err error) {
+// newestSigned returns the verifier keys that sign, the present one first, and a
+// checkpoint: the server's newest, which it archives, or where nobody serves, the
+// newest archived one under the present key, and without any the anchor. kept tells
+// that it is archived.
+func newestSigned(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpoint []byte, kept bool, err error) {
 	engine, err := openStopped(dir)
 	if isServed(err) {
-		var r *apiv1.GetStatusResponse
-		err := askAdmin(ctx, dir, func(ctx context.Context, c apiv1.AdminServiceClient) (err error) {
-			r, err = c.GetStatus(ctx, &apiv1.GetStatusRequest{})
-			return err
-		})
-		if err == nil && len(r.GetCheckpoint()) == 0 {
-			err = fmt.Errorf("the log is shut and signs nothing: %s", r.GetShut())
-		}
-		return r.GetVkeys(), r.GetCheckpoint(), err
+		vkeys, checkpoint, err = archivedByServer(ctx, dir)
+		return vkeys, checkpoint, err == nil, err
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	if err := engine.Close(); err != nil {
-		return nil, nil, err
-	}
+	defer func() { err = errors.Join(err, engine.Close()) }()
 	checkpoint, err = ledger.FileAnchor(dir.Anchor()).Load()
 	if err == nil && checkpoint == nil {
 		err = fmt.Errorf("%s is missing: serve the log once, so that it writes its newest checkpoint there", dir.Anchor())
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	all, err := keyring{dir}.all()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	vkeys = all[:1]
 	for _, vkey := range all[1:] {
@@ -191,7 +186,34 @@ func newestSigned(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpo
 			vkeys = append(vkeys, vkey)
 		}
 	}
-	return vkeys, checkpoint, nil
+	archived, err := ledger.NewestArchived(engine, func(note []byte) bool {
+		_, err := openUnder(vkeys[0], note)
+		return err == nil
+	})
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return vkeys, checkpoint, false, nil
+	case err != nil:
+		return nil, nil, false, err
+	}
+	return vkeys, archived.Note, true, nil
+}
+
+// archivedByServer has the server of a directory archive its newest checkpoint.
+func archivedByServer(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpoint []byte, err error) {
+	err = askAdmin(ctx, dir, func(ctx context.Context, c apiv1.AdminServiceClient) error {
+		st, err := c.GetStatus(ctx, &apiv1.GetStatusRequest{})
+		if err != nil {
+			return err
+		}
+		if st.GetShut() != "" && len(st.GetCheckpoint()) == 0 {
+			return fmt.Errorf("the log is shut and signs nothing: %s", st.GetShut())
+		}
+		a, err := c.ArchiveCheckpoint(ctx, &apiv1.ArchiveCheckpointRequest{})
+		vkeys, checkpoint = st.GetVkeys(), a.GetCheckpoint()
+		return err
+	})
+	return vkeys, checkpoint, err
 }
 
 // cardWitnesses names the keys of the witnesses, of the policy that is given or else

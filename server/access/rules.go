@@ -104,12 +104,13 @@ var rules = map[string]Rule{
 	// Each export is an activity entry of its own, with what was asked and for whom.
 	"/daybook.api.v1.ExportService/Export": exports,
 
-	"/daybook.api.v1.AdminService/GetStatus": operates,
-	"/daybook.api.v1.AdminService/Fsck":      operates,
-	"/daybook.api.v1.AdminService/CloseNow":  acts,
-	"/daybook.api.v1.AdminService/RotateKey": operates, // its entry names who did it, as do the next two
-	"/daybook.api.v1.AdminService/RetireKey": operates,
-	"/daybook.api.v1.AdminService/Succeed":   operates,
+	"/daybook.api.v1.AdminService/GetStatus":         operates,
+	"/daybook.api.v1.AdminService/Fsck":              operates,
+	"/daybook.api.v1.AdminService/CloseNow":          acts,
+	"/daybook.api.v1.AdminService/RotateKey":         operates, // its entry names who did it, as do the next two
+	"/daybook.api.v1.AdminService/RetireKey":         operates,
+	"/daybook.api.v1.AdminService/Succeed":           operates,
+	"/daybook.api.v1.AdminService/ArchiveCheckpoint": operates,
 
 	"/grpc.health.v1.Health/Check": healthy,
 	"/grpc.health.v1.Health/List":  healthy,

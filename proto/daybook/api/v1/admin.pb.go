@@ -1204,6 +1204,98 @@ func (x *RetireKeyResponse) GetVkey() string {
 	return ""
 }
 
+// ArchiveCheckpointRequest asks that the newest checkpoint be kept.
+type ArchiveCheckpointRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveCheckpointRequest) Reset() {
+	*x = ArchiveCheckpointRequest{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveCheckpointRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveCheckpointRequest) ProtoMessage() {}
+
+func (x *ArchiveCheckpointRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveCheckpointRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveCheckpointRequest) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+// ArchiveCheckpointResponse is the checkpoint that is kept.
+type ArchiveCheckpointResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its size.
+	Size uint64 `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"`
+	// The signed note, with the cosignatures so far.
+	Checkpoint    []byte `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveCheckpointResponse) Reset() {
+	*x = ArchiveCheckpointResponse{}
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveCheckpointResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveCheckpointResponse) ProtoMessage() {}
+
+func (x *ArchiveCheckpointResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveCheckpointResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveCheckpointResponse) Descriptor() ([]byte, []int) {
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ArchiveCheckpointResponse) GetSize() uint64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ArchiveCheckpointResponse) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
 // SucceedRequest names the log that continues this one.
 type SucceedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1219,7 +1311,7 @@ type SucceedRequest struct {
 
 func (x *SucceedRequest) Reset() {
 	*x = SucceedRequest{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1231,7 +1323,7 @@ func (x *SucceedRequest) String() string {
 func (*SucceedRequest) ProtoMessage() {}
 
 func (x *SucceedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[14]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1244,7 +1336,7 @@ func (x *SucceedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SucceedRequest.ProtoReflect.Descriptor instead.
 func (*SucceedRequest) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SucceedRequest) GetOrigin() string {
@@ -1283,7 +1375,7 @@ type SucceedResponse struct {
 
 func (x *SucceedResponse) Reset() {
 	*x = SucceedResponse{}
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1387,7 @@ func (x *SucceedResponse) String() string {
 func (*SucceedResponse) ProtoMessage() {}
 
 func (x *SucceedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_daybook_api_v1_admin_proto_msgTypes[15]
+	mi := &file_daybook_api_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1400,7 @@ func (x *SucceedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SucceedResponse.ProtoReflect.Descriptor instead.
 func (*SucceedResponse) Descriptor() ([]byte, []int) {
-	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_daybook_api_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SucceedResponse) GetIndex() uint64 {
@@ -1444,7 +1536,13 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
 	"checkpoint\x12\x12\n" +
-	"\x04vkey\x18\x03 \x01(\tR\x04vkey\"T\n" +
+	"\x04vkey\x18\x03 \x01(\tR\x04vkey\"\x1a\n" +
+	"\x18ArchiveCheckpointRequest\"O\n" +
+	"\x19ArchiveCheckpointResponse\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x04R\x04size\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\fR\n" +
+	"checkpoint\"T\n" +
 	"\x0eSucceedRequest\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x12\n" +
 	"\x04vkey\x18\x02 \x01(\tR\x04vkey\x12\x16\n" +
@@ -1454,13 +1552,14 @@ const file_daybook_api_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\fR\n" +
 	"checkpoint\x12\x12\n" +
-	"\x04vkey\x18\x03 \x01(\tR\x04vkey2\xe4\x03\n" +
+	"\x04vkey\x18\x03 \x01(\tR\x04vkey2\xce\x04\n" +
 	"\fAdminService\x12P\n" +
 	"\tGetStatus\x12 .daybook.api.v1.GetStatusRequest\x1a!.daybook.api.v1.GetStatusResponse\x12C\n" +
 	"\x04Fsck\x12\x1b.daybook.api.v1.FsckRequest\x1a\x1c.daybook.api.v1.FsckResponse0\x01\x12M\n" +
 	"\bCloseNow\x12\x1f.daybook.api.v1.CloseNowRequest\x1a .daybook.api.v1.CloseNowResponse\x12P\n" +
 	"\tRotateKey\x12 .daybook.api.v1.RotateKeyRequest\x1a!.daybook.api.v1.RotateKeyResponse\x12P\n" +
-	"\tRetireKey\x12 .daybook.api.v1.RetireKeyRequest\x1a!.daybook.api.v1.RetireKeyResponse\x12J\n" +
+	"\tRetireKey\x12 .daybook.api.v1.RetireKeyRequest\x1a!.daybook.api.v1.RetireKeyResponse\x12h\n" +
+	"\x11ArchiveCheckpoint\x12(.daybook.api.v1.ArchiveCheckpointRequest\x1a).daybook.api.v1.ArchiveCheckpointResponse\x12J\n" +
 	"\aSucceed\x12\x1e.daybook.api.v1.SucceedRequest\x1a\x1f.daybook.api.v1.SucceedResponseB\xb8\x01\n" +
 	"\x12com.daybook.api.v1B\n" +
 	"AdminProtoP\x01Z<github.com/daybook-ledger/daybook/proto/daybook/api/v1;apiv1\xa2\x02\x03DAX\xaa\x02\x0eDaybook.Api.V1\xca\x02\x0eDaybook\\Api\\V1\xe2\x02\x1aDaybook\\Api\\V1\\GPBMetadata\xea\x02\x10Daybook::Api::V1b\x06proto3"
@@ -1477,57 +1576,61 @@ func file_daybook_api_v1_admin_proto_rawDescGZIP() []byte {
 	return file_daybook_api_v1_admin_proto_rawDescData
 }
 
-var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_daybook_api_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_daybook_api_v1_admin_proto_goTypes = []any{
-	(*GetStatusRequest)(nil),      // 0: daybook.api.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 1: daybook.api.v1.GetStatusResponse
-	(*Witnesses)(nil),             // 2: daybook.api.v1.Witnesses
-	(*Witness)(nil),               // 3: daybook.api.v1.Witness
-	(*Verification)(nil),          // 4: daybook.api.v1.Verification
-	(*DiskStatus)(nil),            // 5: daybook.api.v1.DiskStatus
-	(*FsckRequest)(nil),           // 6: daybook.api.v1.FsckRequest
-	(*FsckResponse)(nil),          // 7: daybook.api.v1.FsckResponse
-	(*CloseNowRequest)(nil),       // 8: daybook.api.v1.CloseNowRequest
-	(*CloseNowResponse)(nil),      // 9: daybook.api.v1.CloseNowResponse
-	(*RotateKeyRequest)(nil),      // 10: daybook.api.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),     // 11: daybook.api.v1.RotateKeyResponse
-	(*RetireKeyRequest)(nil),      // 12: daybook.api.v1.RetireKeyRequest
-	(*RetireKeyResponse)(nil),     // 13: daybook.api.v1.RetireKeyResponse
-	(*SucceedRequest)(nil),        // 14: daybook.api.v1.SucceedRequest
-	(*SucceedResponse)(nil),       // 15: daybook.api.v1.SucceedResponse
-	(*timestamppb.Timestamp)(nil), // 16: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 17: google.protobuf.Duration
-	(*GetEntryResponse)(nil),      // 18: daybook.api.v1.GetEntryResponse
+	(*GetStatusRequest)(nil),          // 0: daybook.api.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),         // 1: daybook.api.v1.GetStatusResponse
+	(*Witnesses)(nil),                 // 2: daybook.api.v1.Witnesses
+	(*Witness)(nil),                   // 3: daybook.api.v1.Witness
+	(*Verification)(nil),              // 4: daybook.api.v1.Verification
+	(*DiskStatus)(nil),                // 5: daybook.api.v1.DiskStatus
+	(*FsckRequest)(nil),               // 6: daybook.api.v1.FsckRequest
+	(*FsckResponse)(nil),              // 7: daybook.api.v1.FsckResponse
+	(*CloseNowRequest)(nil),           // 8: daybook.api.v1.CloseNowRequest
+	(*CloseNowResponse)(nil),          // 9: daybook.api.v1.CloseNowResponse
+	(*RotateKeyRequest)(nil),          // 10: daybook.api.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),         // 11: daybook.api.v1.RotateKeyResponse
+	(*RetireKeyRequest)(nil),          // 12: daybook.api.v1.RetireKeyRequest
+	(*RetireKeyResponse)(nil),         // 13: daybook.api.v1.RetireKeyResponse
+	(*ArchiveCheckpointRequest)(nil),  // 14: daybook.api.v1.ArchiveCheckpointRequest
+	(*ArchiveCheckpointResponse)(nil), // 15: daybook.api.v1.ArchiveCheckpointResponse
+	(*SucceedRequest)(nil),            // 16: daybook.api.v1.SucceedRequest
+	(*SucceedResponse)(nil),           // 17: daybook.api.v1.SucceedResponse
+	(*timestamppb.Timestamp)(nil),     // 18: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 19: google.protobuf.Duration
+	(*GetEntryResponse)(nil),          // 20: daybook.api.v1.GetEntryResponse
 }
 var file_daybook_api_v1_admin_proto_depIdxs = []int32{
-	16, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
-	16, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
+	18, // 0: daybook.api.v1.GetStatusResponse.head_time:type_name -> google.protobuf.Timestamp
+	18, // 1: daybook.api.v1.GetStatusResponse.close_end:type_name -> google.protobuf.Timestamp
 	5,  // 2: daybook.api.v1.GetStatusResponse.disk:type_name -> daybook.api.v1.DiskStatus
 	4,  // 3: daybook.api.v1.GetStatusResponse.verification:type_name -> daybook.api.v1.Verification
 	2,  // 4: daybook.api.v1.GetStatusResponse.witnesses:type_name -> daybook.api.v1.Witnesses
 	3,  // 5: daybook.api.v1.Witnesses.witnesses:type_name -> daybook.api.v1.Witness
-	16, // 6: daybook.api.v1.Witness.time:type_name -> google.protobuf.Timestamp
-	16, // 7: daybook.api.v1.Witness.error_time:type_name -> google.protobuf.Timestamp
-	17, // 8: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
-	16, // 9: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
-	16, // 10: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
-	16, // 11: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
-	16, // 12: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
-	18, // 13: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
+	18, // 6: daybook.api.v1.Witness.time:type_name -> google.protobuf.Timestamp
+	18, // 7: daybook.api.v1.Witness.error_time:type_name -> google.protobuf.Timestamp
+	19, // 8: daybook.api.v1.Verification.period:type_name -> google.protobuf.Duration
+	18, // 9: daybook.api.v1.Verification.begin_time:type_name -> google.protobuf.Timestamp
+	18, // 10: daybook.api.v1.Verification.expected_end_time:type_name -> google.protobuf.Timestamp
+	18, // 11: daybook.api.v1.Verification.next_time:type_name -> google.protobuf.Timestamp
+	18, // 12: daybook.api.v1.Verification.last_end_time:type_name -> google.protobuf.Timestamp
+	20, // 13: daybook.api.v1.CloseNowResponse.entry:type_name -> daybook.api.v1.GetEntryResponse
 	0,  // 14: daybook.api.v1.AdminService.GetStatus:input_type -> daybook.api.v1.GetStatusRequest
 	6,  // 15: daybook.api.v1.AdminService.Fsck:input_type -> daybook.api.v1.FsckRequest
 	8,  // 16: daybook.api.v1.AdminService.CloseNow:input_type -> daybook.api.v1.CloseNowRequest
 	10, // 17: daybook.api.v1.AdminService.RotateKey:input_type -> daybook.api.v1.RotateKeyRequest
 	12, // 18: daybook.api.v1.AdminService.RetireKey:input_type -> daybook.api.v1.RetireKeyRequest
-	14, // 19: daybook.api.v1.AdminService.Succeed:input_type -> daybook.api.v1.SucceedRequest
-	1,  // 20: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
-	7,  // 21: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
-	9,  // 22: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
-	11, // 23: daybook.api.v1.AdminService.RotateKey:output_type -> daybook.api.v1.RotateKeyResponse
-	13, // 24: daybook.api.v1.AdminService.RetireKey:output_type -> daybook.api.v1.RetireKeyResponse
-	15, // 25: daybook.api.v1.AdminService.Succeed:output_type -> daybook.api.v1.SucceedResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
+	14, // 19: daybook.api.v1.AdminService.ArchiveCheckpoint:input_type -> daybook.api.v1.ArchiveCheckpointRequest
+	16, // 20: daybook.api.v1.AdminService.Succeed:input_type -> daybook.api.v1.SucceedRequest
+	1,  // 21: daybook.api.v1.AdminService.GetStatus:output_type -> daybook.api.v1.GetStatusResponse
+	7,  // 22: daybook.api.v1.AdminService.Fsck:output_type -> daybook.api.v1.FsckResponse
+	9,  // 23: daybook.api.v1.AdminService.CloseNow:output_type -> daybook.api.v1.CloseNowResponse
+	11, // 24: daybook.api.v1.AdminService.RotateKey:output_type -> daybook.api.v1.RotateKeyResponse
+	13, // 25: daybook.api.v1.AdminService.RetireKey:output_type -> daybook.api.v1.RetireKeyResponse
+	15, // 26: daybook.api.v1.AdminService.ArchiveCheckpoint:output_type -> daybook.api.v1.ArchiveCheckpointResponse
+	17, // 27: daybook.api.v1.AdminService.Succeed:output_type -> daybook.api.v1.SucceedResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1545,7 +1648,7 @@ func file_daybook_api_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_daybook_api_v1_admin_proto_rawDesc), len(file_daybook_api_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_GetStatus_FullMethodName = "/daybook.api.v1.AdminService/GetStatus"
-	AdminService_Fsck_FullMethodName      = "/daybook.api.v1.AdminService/Fsck"
-	AdminService_CloseNow_FullMethodName  = "/daybook.api.v1.AdminService/CloseNow"
-	AdminService_RotateKey_FullMethodName = "/daybook.api.v1.AdminService/RotateKey"
-	AdminService_RetireKey_FullMethodName = "/daybook.api.v1.AdminService/RetireKey"
-	AdminService_Succeed_FullMethodName   = "/daybook.api.v1.AdminService/Succeed"
+	AdminService_GetStatus_FullMethodName         = "/daybook.api.v1.AdminService/GetStatus"
+	AdminService_Fsck_FullMethodName              = "/daybook.api.v1.AdminService/Fsck"
+	AdminService_CloseNow_FullMethodName          = "/daybook.api.v1.AdminService/CloseNow"
+	AdminService_RotateKey_FullMethodName         = "/daybook.api.v1.AdminService/RotateKey"
+	AdminService_RetireKey_FullMethodName         = "/daybook.api.v1.AdminService/RetireKey"
+	AdminService_ArchiveCheckpoint_FullMethodName = "/daybook.api.v1.AdminService/ArchiveCheckpoint"
+	AdminService_Succeed_FullMethodName           = "/daybook.api.v1.AdminService/Succeed"
 )
 
 // AdminServiceClient is the client API for AdminService service.
@@ -46,6 +47,8 @@ type AdminServiceClient interface {
 	RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error)
 	// Ends the time in which the old key and the new one both sign.
 	RetireKey(ctx context.Context, in *RetireKeyRequest, opts ...grpc.CallOption) (*RetireKeyResponse, error)
+	// Keeps the newest checkpoint for ever, as a key card that is handed out names it.
+	ArchiveCheckpoint(ctx context.Context, in *ArchiveCheckpointRequest, opts ...grpc.CallOption) (*ArchiveCheckpointResponse, error)
 	// Ends this log for good in favour of another origin. Another person must have
 	// approved it.
 	Succeed(ctx context.Context, in *SucceedRequest, opts ...grpc.CallOption) (*SucceedResponse, error)
@@ -118,6 +121,16 @@ func (c *adminServiceClient) RetireKey(ctx context.Context, in *RetireKeyRequest
 	return out, nil
 }
 
+func (c *adminServiceClient) ArchiveCheckpoint(ctx context.Context, in *ArchiveCheckpointRequest, opts ...grpc.CallOption) (*ArchiveCheckpointResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ArchiveCheckpointResponse)
+	err := c.cc.Invoke(ctx, AdminService_ArchiveCheckpoint_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) Succeed(ctx context.Context, in *SucceedRequest, opts ...grpc.CallOption) (*SucceedResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SucceedResponse)
@@ -147,6 +160,8 @@ type AdminServiceServer interface {
 	RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error)
 	// Ends the time in which the old key and the new one both sign.
 	RetireKey(context.Context, *RetireKeyRequest) (*RetireKeyResponse, error)
+	// Keeps the newest checkpoint for ever, as a key card that is handed out names it.
+	ArchiveCheckpoint(context.Context, *ArchiveCheckpointRequest) (*ArchiveCheckpointResponse, error)
 	// Ends this log for good in favour of another origin. Another person must have
 	// approved it.
 	Succeed(context.Context, *SucceedRequest) (*SucceedResponse, error)
@@ -174,6 +189,9 @@ func (UnimplementedAdminServiceServer) RotateKey(context.Context, *RotateKeyRequ
 }
 func (UnimplementedAdminServiceServer) RetireKey(context.Context, *RetireKeyRequest) (*RetireKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetireKey not implemented")
+}
+func (UnimplementedAdminServiceServer) ArchiveCheckpoint(context.Context, *ArchiveCheckpointRequest) (*ArchiveCheckpointResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ArchiveCheckpoint not implemented")
 }
 func (UnimplementedAdminServiceServer) Succeed(context.Context, *SucceedRequest) (*SucceedResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Succeed not implemented")
@@ -282,6 +300,24 @@ func _AdminService_RetireKey_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_ArchiveCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ArchiveCheckpointRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ArchiveCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ArchiveCheckpoint_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ArchiveCheckpoint(ctx, req.(*ArchiveCheckpointRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_Succeed_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SucceedRequest)
 	if err := dec(in); err != nil {
@@ -322,6 +358,10 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RetireKey",
 			Handler:    _AdminService_RetireKey_Handler,
+		},
+		{
+			MethodName: "ArchiveCheckpoint",
+			Handler:    _AdminService_ArchiveCheckpoint_Handler,
 		},
 		{
 			MethodName: "Succeed",
