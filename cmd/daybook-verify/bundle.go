@@ -107,6 +107,9 @@ func (c *call) readHeld() (*bundle.Held, error) {
 func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err error) {
 	var files []bundle.File
 	for _, name := range names {
+		if instead := misplaced(name); instead != "" && !isCase(name) {
+			return nil, usagef("%s", instead)
+		}
 		f, openErr := os.Open(name)
 		if openErr != nil {
 			return nil, usagef("%v", openErr)
@@ -117,7 +120,7 @@ func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err err
 			return nil, statErr
 		}
 		if info.IsDir() {
-			return nil, usagef("%s is a folder", name)
+			return nil, usagef("%s is a folder, and no examination file is in it", name)
 		}
 		if encrypted(f) {
 			return nil, usagef("%s is encrypted: open it first, with age --decrypt -i KEYFILE -o CASE.zip %s", name, name)

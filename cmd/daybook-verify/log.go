@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/daybook-ledger/daybook/verify"
@@ -48,8 +49,8 @@ func runLog(c *call) (*result, error) {
 		return nil, err
 	}
 	dir := c.args[0]
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, usagef("%s is no folder with a log: %v", dir, err)
+	if err := isLog(dir); err != nil {
+		return nil, err
 	}
 	o := audit.Options{Policy: policy}
 	for _, name := range c.older {
@@ -70,6 +71,27 @@ func runLog(c *call) (*result, error) {
 	r.logClaims(report, policy)
 	r.logVerdict(report, policy)
 	return r, nil
+}
+
+// isLog refuses what is no folder, or one of another kind than a log; one that is of
+// no kind that is known may be a log that lacks its checkpoint.
+func isLog(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && info.IsDir() {
+		if _, err := os.Lstat(filepath.Join(dir, "checkpoint")); err == nil {
+			return nil
+		}
+	}
+	if instead := misplaced(dir); instead != "" {
+		return usagef("%s", instead)
+	}
+	switch {
+	case err != nil:
+		return usagef("%s is no folder with a log: %v", dir, err)
+	case !info.IsDir():
+		return usagef("%s is no folder with a log, but a file", dir)
+	}
+	return nil
 }
 
 // logVerdict gives the verdict on a log.

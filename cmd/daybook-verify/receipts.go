@@ -97,6 +97,9 @@ func (r *result) reconcile(c *call, policy *verify.Policy, kept []bundle.Receipt
 func receiptNames(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
+		if instead := misplaced(dir); instead != "" {
+			return nil, usagef("%s", instead)
+		}
 		return nil, usagef("%v", err)
 	}
 	var names []string
@@ -106,6 +109,9 @@ func receiptNames(dir string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
+		if instead := misplaced(dir); instead != "" {
+			return nil, usagef("%s", instead)
+		}
 		return nil, usagef("no *%s in %s: nothing to verify", proofSuffix, dir)
 	}
 	slices.SortFunc(names, func(a, b string) int {
