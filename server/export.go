@@ -28,7 +28,7 @@ const (
 	// maxQuestion bounds the text of a question.
 	maxQuestion = 64 << 10
 	// Bounds of a part. A file that is not split may have more: a whole log.
-	leastSplit = 1 << 20
+	leastSplit = 1_000_000
 	mostSplit  = 4<<30 - 1
 )
 

@@ -99,7 +99,7 @@ func (c *exportCommand) flags(cmd *cobra.Command) {
 	f.StringVar(&c.askedBy, "asked-by", "", "`who` asks, kept in the file")
 	f.StringVar(&c.recipient, "recipient", "", "`who` gets it, kept in the file")
 	f.StringVarP(&c.output, "output", "o", "", "`file` to write; it must not be there")
-	f.StringVar(&c.split, "split", "", "parts of at most this `size`, such as 450MB, each checked alone")
+	f.StringVar(&c.split, "split", "", "parts of at most this `size`, such as 450MB (10^6) or 450MiB (2^20), each checked alone")
 	f.StringArrayVar(&c.encrypt, "encrypt", nil, "encrypt with age to a `recipient`, age1..., or to those of a file: FILE.age is written; may be repeated")
 	f.Uint64Var(&c.at, "at", 0, "lead to the archived checkpoint of this `size`: the same question gives the same bytes (default the newest)")
 	f.Uint32Var(&c.first, "first-part", 1, "begin with this part, with the --at and --split of the export that broke off")
@@ -142,8 +142,8 @@ func (c *exportCommand) check() (err error) {
 	if c.output == "" {
 		return usagef("name the file to write with -o")
 	}
-	if c.splitBytes, err = parseSize(c.split); err != nil {
-		return usagef("--split %q: %v", c.split, err)
+	if c.splitBytes, err = parseSplit(c.split); err != nil {
+		return usagef("--split: %v", err)
 	}
 	if c.first == 0 {
 		return usagef("--first-part 0: parts count from 1")
@@ -164,26 +164,22 @@ func (c *exportCommand) check() (err error) {
 	return nil
 }
 
-// parseSize reads 450MB (decimal), 450MiB, or bytes; 0 for nothing.
-func parseSize(s string) (uint64, error) {
-	if s == "" {
+// Bounds of a part, as the server has them.
+const (
+	leastSplit = 1_000_000
+	mostSplit  = 4<<30 - 1
+)
+
+// parseSplit reads the size of parts; 0 for nothing.
+func parseSplit(text string) (uint64, error) {
+	if text == "" {
 		return 0, nil
 	}
-	unit := uint64(1)
-	for _, u := range []struct {
-		name string
-		size uint64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}} {
-		if number, ok := strings.CutSuffix(s, u.name); ok {
-			s, unit = number, u.size
-			break
-		}
+	n, err := parseByteSize(text)
+	if err == nil && (n < leastSplit || n > mostSplit) {
+		err = &byteSizeError{text, "a part has 1MB (1,000,000 bytes) to 4GiB less one byte"}
 	}
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n*unit < 1<<20 || n*unit >= 4<<30 {
-		return 0, errors.New("want 1 MiB to 4 GiB, such as 450MB")
-	}
-	return n * unit, nil
+	return n, err
 }
 
 // question makes the question of the flags, or reads it.

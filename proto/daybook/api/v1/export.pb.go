@@ -29,12 +29,13 @@ type ExportRequest struct {
 	// 64 KiB.
 	Question string `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
 	// Size of the archived checkpoint that the file leads to; 0: of the newest, which
-	// covers a close made for this where the question reaches past the newest one.
+	// covers a close made for this where the question reaches past the newest one, or
+	// the log's key was replaced after it.
 	TreeSize uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	// Make no close: answer up to the newest one.
 	NoClose bool `protobuf:"varint,3,opt,name=no_close,json=noClose,proto3" json:"no_close,omitempty"`
-	// Bytes of the largest part, 1 MiB to 4 GiB; 0: 4 GiB. A whole log is one file,
-	// whatever its size.
+	// Bytes of the largest part, 1,000,000 to 4 GiB less one; 0: 4 GiB less one. A
+	// whole log is one file, whatever its size.
 	SplitBytes uint64 `protobuf:"varint,4,opt,name=split_bytes,json=splitBytes,proto3" json:"split_bytes,omitempty"`
 	// Number of the first part to send; 0 or 1: all. An export that broke off goes
 	// on where it was, with the tree_size and split_bytes it had.
