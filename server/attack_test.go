@@ -160,7 +160,7 @@ func TestEveryErrorOfRESTHasItsReason(t *testing.T) {
 		reason           string
 	}{
 		{"GET", "/v1/nothing", "", 404, server.ReasonNotFound},
-		{"DELETE", "/v1/entries", "", 501, server.ReasonBadRequest},
+		{"DELETE", "/v1/entries", "", 405, server.ReasonBadRequest},
 		{"POST", "/v1/approvals", "{", 400, server.ReasonBadRequest},
 		{"POST", "/v1/approvals", `{"colour": 1}`, 400, server.ReasonBadRequest},
 		{"POST", "/v1/approvals", strings.Repeat(" ", 1<<20) + "{}", 400, server.ReasonBadRequest},

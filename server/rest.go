@@ -80,12 +80,17 @@ func (s *Server) newREST() (http.Handler, error) {
 	if s.gateway, err = s.newInProcess(); err != nil {
 		return nil, err
 	}
+	paths, err := restPaths(gateway.OpenAPI)
+	if err != nil {
+		return nil, err
+	}
 	mux := runtime.NewServeMux(
 		// No header of a request becomes metadata: the identity is ours to state.
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithMetadata(forwardIdentity),
 		runtime.WithErrorHandler(restError),
+		runtime.WithRoutingErrorHandler(wrongMethods(paths)),
 		runtime.SetQueryParameterParser(strictParameters{}),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON()),
 		runtime.WithUnescapingMode(runtime.UnescapingModeAllExceptSlash),
