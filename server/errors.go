@@ -21,6 +21,7 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	daybookv1 "github.com/daybook-ledger/daybook/proto/daybook/v1"
 	"github.com/daybook-ledger/daybook/server/identity"
+	"github.com/daybook-ledger/daybook/server/spool"
 	"github.com/daybook-ledger/daybook/server/token"
 )
 
@@ -186,6 +187,8 @@ func refusalOfRead(err error) (refusal, bool) {
 	var unasked *ledger.QueryError
 	var broad *ledger.TooBroadError
 	switch {
+	case errors.Is(err, spool.ErrFull):
+		return refuse(codes.ResourceExhausted, ReasonDiskLow, retryInfo(time.Minute)), true
 	case errors.Is(err, ledger.ErrNoWitnesses):
 		return refuse(codes.FailedPrecondition, ReasonNoWitnesses), true
 	case errors.Is(err, errNotWitnessed):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 
 	"google.golang.org/grpc/codes"
@@ -120,6 +121,9 @@ func ofExport(q *question.Question, err error) error {
 			return tooLarge("the whole log has more entries than one file lists, about 50 million, or would be over 1 TiB, and it is never split: copy it with `daybookd mirror`, which `daybook-verify log` checks, or ask for its entries by ranges (--range A:B)")
 		}
 		return tooLarge("the file would be over 1 TiB, or have over 400,000 members: ask for it in parts (--split 450MB), or for less, such as a shorter period")
+	}
+	if errors.Is(err, spool.ErrFull) {
+		return fmt.Errorf("%w: nothing of the file was kept, and nothing of the log is lost; ask again once there is room for twice the file, or for less at once", spool.ErrFull)
 	}
 	if errors.Is(err, bundle.ErrNoClose) {
 		return &requestError{codes.FailedPrecondition, ReasonNotFound,

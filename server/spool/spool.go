@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // step is after how many bytes of a file the disk's room is looked at again.
@@ -19,6 +20,17 @@ const step = 16 << 20
 
 // ErrBusy says that as many jobs run as may.
 var ErrBusy = errors.New("as many files are being made and sent as may be at once")
+
+// ErrFull says that the folder's file system has no room, or its quota has none.
+var ErrFull = errors.New("the disk that files are made on is full")
+
+// ofDisk tells a full disk from other faults.
+func ofDisk(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	}
+	return err
+}
 
 // Spool is a folder of files in the making. It is safe for concurrent use.
 type Spool struct {
@@ -72,7 +84,7 @@ func (j *Job) Create() (*File, error) {
 	}
 	f, err := os.CreateTemp(j.s.dir, "") // mode 0600
 	if err != nil {
-		return nil, fmt.Errorf("making a file of the spool: %w", err)
+		return nil, fmt.Errorf("making a file of the spool: %w", ofDisk(err))
 	}
 	file := &File{s: j.s, f: f, left: step}
 	j.files = append(j.files, file)
@@ -98,7 +110,8 @@ type File struct {
 	left int64 // bytes until the room is looked at
 }
 
-// Write implements io.Writer. An error of the spool's room ends it.
+// Write implements io.Writer. An error of the spool's room ends it, and so does
+// ErrFull.
 func (f *File) Write(b []byte) (int, error) {
 	if f.left -= int64(len(b)); f.left < 0 {
 		if err := f.s.room(step + uint64(len(b))); err != nil {
@@ -108,7 +121,7 @@ func (f *File) Write(b []byte) (int, error) {
 	}
 	n, err := f.f.Write(b)
 	f.size += int64(n)
-	return n, err
+	return n, ofDisk(err)
 }
 
 // Size is how many bytes were written.
