@@ -66,9 +66,11 @@ func (s *Server) openSpool() (err error) {
 }
 
 var (
-	errNoExports       = &requestError{codes.FailedPrecondition, ReasonBadRequest, "this server has no folder to make examination files in"}
-	errExports   error = &ledger.BusyError{What: "as many examination files are being made and sent as may be at once", RetryAfter: 10 * time.Second}
-	errStalled         = &requestError{codes.DeadlineExceeded, ReasonOutcomeUnknown,
+	errNoExports           = &requestError{codes.FailedPrecondition, ReasonBadRequest, "this server has no folder to make examination files in"}
+	errExports       error = &ledger.BusyError{What: "as many examination files are being made and sent as may be at once", RetryAfter: 10 * time.Second}
+	errLimitedExport       = &requestError{codes.PermissionDenied, ReasonNotAllowed,
+		"an examination file shows the domain maps, the approvals and the names of streams of every domain, and your grant is limited to some: ask a reader of all, an examiner or a production officer to export it, or have your grant widened; entries of your domains, with their receipts, you get one by one (daybook list, daybook receipt)"}
+	errStalled = &requestError{codes.DeadlineExceeded, ReasonOutcomeUnknown,
 		"the export was given up because nobody took its bytes: ask again, with the first part that is missing"}
 )
 
@@ -79,7 +81,7 @@ func (s *exporter) Export(r *apiv1.ExportRequest, stream grpc.ServerStreamingSer
 	if !scopeOf(stream.Context()).Whole {
 		// It proves what it leaves out by the domain maps, the approvals and the rows
 		// beside its own: those of every domain.
-		return errLimited("an examination file shows the domain maps, the approvals and the names of streams of every domain")
+		return errLimitedExport
 	}
 	q, err := questionOf(r)
 	if err != nil {

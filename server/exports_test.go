@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -277,50 +278,64 @@ func TestExportsAreRefused(t *testing.T) {
 			if wantReason(t, err, c.reason); len(parts) != 0 {
 				t.Errorf("%d parts came", len(parts))
 			}
+			if strings.HasPrefix(c.name, "of a reader of some") && !contains(err.Error(), "ask a reader of all") {
+				t.Errorf("it does not say what to do: %v", err)
+			}
 		})
 	}
 	w.wantEmptySpool(t)
 }
 
+// TestAClientThatTakesNothingIsGivenUp: one that stops reading, and one that is
+// gone, hold neither files nor goroutines.
 func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 	w := newWorldOn(t, world{options: func(o *server.Options) { o.ExportStall = 200 * time.Millisecond }})
 	w.fillWith(t, 4000)
-	var streams []apiv1.ExportService_ExportClient
-	for range 2 { // as many as may be at once
-		stream, err := w.exports(t, producer).Export(t.Context(), &apiv1.ExportRequest{Question: "{}"})
+	still := w.begun(t, t.Context())
+	ctx, leave := context.WithCancel(t.Context())
+	w.begun(t, ctx)
+	leave()
+	w.wantEmptySpool(t)
+	w.wantFree(t)
+	w.wantNoExporter(t)
+	var err error
+	for err == nil {
+		_, err = still.Recv()
+	}
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// begun is an export whose part has begun to come.
+func (w *world) begun(t *testing.T, ctx context.Context) apiv1.ExportService_ExportClient {
+	t.Helper()
+	stream, err := w.exports(t, producer).Export(ctx, &apiv1.ExportRequest{Question: "{}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		m, err := stream.Recv()
 		if err != nil {
 			t.Fatal(err)
 		}
-		streams = append(streams, stream)
-	}
-	w.wantBusy(t)
-	for range 3000 { // until both were given up, which frees their places
-		if _, err := export(t, w.exports(t, producer), &apiv1.ExportRequest{Question: "from: nowhere"}); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	w.wantEmptySpool(t)
-	for _, stream := range streams {
-		var err error
-		for err == nil {
-			_, err = stream.Recv()
-		}
-		if status.Code(err) != codes.DeadlineExceeded {
-			t.Errorf("it ended with %v", err)
+		if m.GetPart() != nil {
+			return stream
 		}
 	}
 }
 
-// wantBusy waits until no further export is taken.
-func (w *world) wantBusy(t *testing.T) {
+// wantNoExporter waits until no goroutine makes or sends a file.
+func (w *world) wantNoExporter(t *testing.T) {
 	t.Helper()
+	stacks := make([]byte, 4<<20)
 	for range 3000 {
-		if _, err := export(t, w.exports(t, producer), &apiv1.ExportRequest{Question: "from: nowhere"}); reason(err) == server.ReasonBusy {
+		if !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("server.(*exporter)")) {
 			return
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("a third export at once is taken")
+	t.Fatal("a goroutine goes on with an export that was given up")
 }
 
 func TestTwoExportsAtOnceAndACancelledOne(t *testing.T) {
@@ -328,25 +343,31 @@ func TestTwoExportsAtOnceAndACancelledOne(t *testing.T) {
 	w.fillWith(t, 4000)
 	ctx, cancel := context.WithCancel(t.Context())
 	for range 2 {
-		stream, err := w.exports(t, producer).Export(ctx, &apiv1.ExportRequest{Question: "{}"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for { // until the part begins
-			m, err := stream.Recv()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.GetPart() != nil {
-				break
-			}
-		}
+		w.begun(t, ctx)
 	}
 	_, err := export(t, w.exports(t, producer), &apiv1.ExportRequest{Question: "{}"})
 	wantReason(t, err, server.ReasonBusy)
 	cancel()
 	w.wantEmptySpool(t)
+	w.wantFree(t)
 	w.mustExport(t, &apiv1.ExportRequest{Question: "{}"})
+}
+
+// wantFree waits until an export is taken: a place is free a moment after its files
+// are gone.
+func (w *world) wantFree(t *testing.T) {
+	t.Helper()
+	for range 3000 {
+		_, err := export(t, w.exports(t, producer), &apiv1.ExportRequest{Question: "from: nowhere"})
+		if err == nil {
+			return
+		}
+		if reason(err) != server.ReasonBusy {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no place becomes free")
 }
 
 func TestAStoppingServerEndsExports(t *testing.T) {
