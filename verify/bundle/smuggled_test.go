@@ -48,3 +48,30 @@ func mustPack(t testing.TB, members map[string][]byte) []byte {
 	}
 	return b
 }
+
+// TestNoMemberMore adds a member that a sample does not have, of content that means
+// nothing, nothing at all, or what another of its kind has.
+func TestNoMemberMore(t *testing.T) {
+	w := sampleWorld(t)
+	for _, s := range samples {
+		members := unzip(t, build(t, w.source(), s.question))
+		for _, c := range []struct{ name, like string }{
+			{"checkpoints/00000000000000000003.note", "checkpoint"}, {"checkpoints/00000000000000000003.proof", ""}, {"governance.bin", ""},
+			{"rows.bin", ""}, {"rows.hashes", "tree.hashes"}, {"streams.bin", ""}, {"entries/000001.bin", ""}, {"entries/000002.bin", "entries/000001.bin"},
+			{"entries/000003.bin", ""}, {"log/checkpoint", "checkpoint"}, {"log/tile/0/000", "log/tile/0/000.p/1"}, {"log/tile/5/000.p/1", ""},
+			{"tree.hashes", "rows.hashes"}, {"numbers.bin", "tree.hashes"}, {"maps/00000000000000000001.yaml", ""},
+			{"data/accesses-002.csv", "data/accesses-001.csv"}, {"data/accesses-002.jsonl", "data/accesses-001.jsonl"},
+		} {
+			if members[c.name] != nil {
+				continue
+			}
+			for _, content := range [][]byte{{0}, {0, 0}, make([]byte, 32), []byte("\n"), members[c.like], {}} {
+				members[c.name] = content
+				if r := check(t, w.trust(), mustPack(t, members)); r.Verdict != bundle.Failed {
+					t.Errorf("%s with %d bytes of %s: %s", s.name, len(content), c.name, r.Verdict)
+				}
+			}
+			delete(members, c.name)
+		}
+	}
+}

@@ -119,13 +119,16 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzRead: what is read has a canonical form that reads the same.
+// FuzzRead: what is read has a canonical form that reads the same, with the offsets
+// of its zone.
 func FuzzRead(f *testing.F) {
-	for _, text := range []string{"period: 2026-Q2\nzone: UTC\n", "from: {domain: web}\nto: {tier: test}\n", "{\"log\": true}"} {
+	for _, text := range []string{"period: 2026-Q2\nzone: UTC\n", "from: {domain: web}\nto: {tier: test}\n", "{\"log\": true}",
+		"period: 2026\nzone: America/New_York\n", "period: 2011-12-30\nzone: Pacific/Apia\nby: occurred\n", "period: 1883..2100\nzone: Europe/Dublin\n",
+		"period: 2026\nzone: ../../../etc/localtime\n", "period: 0001\nzone: Asia/Kathmandu\n", "period: 2026-W53\nzone: Local\n"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		q, err := question.Read(text, nil)
+		q, err := question.Read(text, time.LoadLocation)
 		if err != nil {
 			return
 		}
