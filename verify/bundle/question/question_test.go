@@ -75,7 +75,7 @@ func TestRead(t *testing.T) {
 	}
 	for _, text := range []string{"", "from: web\nlog: true\n", "form: web\n", "to: {teir: test}\n", "to: {tier: prod}\n", "range: {first: 2, end: 2}\n",
 		"log: true\nperiod: 2026\n", "zone: UTC\n", "streams: ['acces,a,b']\n", "streams: ['access,a,b', 'access,a,b']\n", "case: \"a\\nb\"\n", "case: " + strings.Repeat("x", 257) + "\n",
-		"period: 2026\nzone: Mars/Base\n", "log: true\n---\nlog: true\n", "period: 2026\nby: heard\n"} {
+		"period: 2026\nzone: Mars/Base\n", "period: 2026\nzone: Local\n", "log: true\n---\nlog: true\n", "period: 2026\nby: heard\n"} {
 		if _, err := question.Read([]byte(text), time.LoadLocation); err == nil {
 			t.Errorf("taken: %q", text)
 		}

@@ -159,7 +159,11 @@ func (p *period) period(zones Zones) (*Period, error) {
 		out.By = ByLogged
 	}
 	zone := time.UTC
-	if out.Zone != "UTC" {
+	switch {
+	case out.Zone == "UTC":
+	case out.Zone == "Local": // means another zone on each machine
+		return nil, errors.New("zone \"Local\": want an IANA name such as America/New_York")
+	default:
 		if zones == nil {
 			return nil, fmt.Errorf("zone %.64q is not known: use UTC", out.Zone)
 		}
