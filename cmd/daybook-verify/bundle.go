@@ -135,12 +135,16 @@ func checkBundles(names []string, trust bundle.Trust) (r *bundle.Result, err err
 	return r, err
 }
 
-// encrypted tells whether a file is one of age.
+// encrypted tells whether a file is one of age, armoured or not.
 func encrypted(f *os.File) bool {
-	const mark = "age-encryption.org/v1\n"
-	head := make([]byte, len(mark))
+	head := make([]byte, 64)
 	n, _ := f.ReadAt(head, 0) // a shorter file is none; a fault shows when it is read
-	return string(head[:n]) == mark
+	for _, mark := range []string{"age-encryption.org/v1\n", "-----BEGIN AGE ENCRYPTED FILE-----"} {
+		if strings.HasPrefix(string(head[:n]), mark) {
+			return true
+		}
+	}
+	return false
 }
 
 // bundleVerdict gives the verdict on an examination file.
@@ -260,14 +264,14 @@ func (r *result) questionClaim(found *bundle.Result) {
 	}
 }
 
-// zoneClaim says where the bounds of the period are not those of its zone by the
+// zoneClaim says where bounds or offsets of the period are not those of its zone by the
 // table of zones of this program.
 func (r *result) zoneClaim(p *question.Period) {
 	if p == nil {
 		return
 	}
 	if err := p.InZone(time.LoadLocation); err != nil {
-		r.claim("zone", map[string]any{"agrees": false}, "CAUTION: the period may have been shifted: by this program's table of zones, %s", plain(err.Error()))
+		r.claim("zone", map[string]any{"agrees": false}, "CAUTION: period or local times may have been shifted: by this program's table of zones, %s", plain(err.Error()))
 	}
 }
 

@@ -88,7 +88,7 @@ func TestFilesFindTheirBoxes(t *testing.T) {
 		t.Errorf("a key dropped on the wrong box: %+v", s)
 	}
 	b.drop("#box-trust", map[string]string{"B.zip.age": "age-encryption.org/v1\n"})
-	if s := b.look(); !strings.Contains(s.Fault, "Decrypt it first") {
+	if s := b.look(); !strings.Contains(s.Fault, "B.zip.age is encrypted: open it first, with age --decrypt -i KEYFILE -o CASE.zip B.zip.age") {
 		t.Errorf("an encrypted file: %+v", s)
 	}
 	b.drop("body", map[string]string{"letter.txt": "Dear Sir"})

@@ -3,6 +3,7 @@ package question
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -83,9 +84,10 @@ func (p *Period) isLocal(t, local time.Time) bool {
 	return !exists && serves
 }
 
-// InZone says whether the period has the bounds that zones give its text: who writes
-// the offsets could shift it. zones may be of another year than those it was asked
-// with, so that a difference is for people to look at. Check has passed.
+// InZone says whether the period has the bounds and the offsets that zones give its
+// text: who writes the offsets could shift it, or the local times that are told by them.
+// zones may be of another year than those it was asked with, so that a difference is for
+// people to look at. Check has passed.
 func (p *Period) InZone(zones Zones) error {
 	in := period{text: p.Text, zone: p.Zone, by: p.By}
 	own, err := in.period(zones)
@@ -94,6 +96,27 @@ func (p *Period) InZone(zones Zones) error {
 	}
 	if own.Start != p.Start || own.End != p.End {
 		return fmt.Errorf("period %.80q in %.64q is [%s, %s), not [%s, %s)", p.Text, p.Zone, own.Start, own.End, p.Start, p.End)
+	}
+	return p.sameClocks(own)
+}
+
+// sameClocks compares the offsets of two periods with the same bounds, as far around
+// them as they are told.
+func (p *Period) sameClocks(own *Period) error {
+	start, end := p.bounds()
+	lo, hi := time.Unix(0, start).Add(-around), time.Unix(0, end).Add(around)
+	looks := []time.Time{lo}
+	for _, o := range slices.Concat(own.Offsets, p.Offsets) {
+		if from, err := parseTime(o.From); err == nil && from.After(lo) && from.Before(hi) {
+			looks = append(looks, from)
+		}
+	}
+	slices.SortFunc(looks, time.Time.Compare)
+	for _, t := range looks {
+		want, _ := own.offset(t.UnixNano())
+		if got, _ := p.offset(t.UnixNano()); got != want {
+			return fmt.Errorf("clocks in %.64q are %v from UTC at %s, not %v", p.Zone, time.Duration(want)*time.Second, t.UTC().Format(layout), time.Duration(got)*time.Second)
+		}
 	}
 	return nil
 }

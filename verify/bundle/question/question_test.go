@@ -2,6 +2,7 @@ package question_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,34 @@ func TestPeriodsFarAhead(t *testing.T) {
 	}
 }
 
+// TestOffsetsOfTheZone: bounds that are right do not make local times right.
+func TestOffsetsOfTheZone(t *testing.T) {
+	read := func() *question.Period {
+		q, err := question.Read([]byte("period: 2025\nzone: America/New_York\n"), time.LoadLocation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.Period
+	}
+	if p := read(); p.InZone(time.LoadLocation) != nil || len(p.Offsets) < 3 {
+		t.Errorf("as it was made: %v", p.InZone(time.LoadLocation))
+	}
+	for i := range read().Offsets {
+		p := read()
+		p.Offsets[i].Seconds += 1800
+		if err := p.InZone(time.LoadLocation); err == nil {
+			t.Errorf("offset %d half an hour off", i)
+		}
+		p = read()
+		if p.Offsets = slices.Delete(p.Offsets, i, i+1); i == 0 {
+			p.Offsets[0].From = "0001-01-01T00:00:00Z"
+		}
+		if err := p.InZone(time.LoadLocation); err == nil {
+			t.Errorf("offset %d left out", i)
+		}
+	}
+}
+
 // TestShiftedOffsets: whoever answers a question may not shift its period by offsets
 // that no zone has, and what is left to him shows against a table of zones.
 func TestShiftedOffsets(t *testing.T) {
@@ -180,7 +209,8 @@ func TestShiftedOffsets(t *testing.T) {
 	}{
 		{"UTC", 0, "2026-05-17T00:00:00Z", true, true},
 		{"UTC", -4 * 3600, "2026-05-17T04:00:00Z", false, false},
-		{"America/New_York", -4 * 3600, "2026-05-17T04:00:00Z", true, true},
+		{"Asia/Kolkata", 19800, "2026-05-16T18:30:00Z", true, true},
+		{"America/New_York", -4 * 3600, "2026-05-17T04:00:00Z", true, false}, // in winter, too
 		{"America/New_York", -23 * 3600, "2026-05-17T23:00:00Z", false, false},
 		{"America/New_York", 15 * 3600, "2026-05-16T09:00:00Z", false, false},
 		{"America/New_York", -11 * 3600, "2026-05-17T11:00:00Z", true, false},

@@ -10,6 +10,7 @@ import { BundlePass } from "./pass.js";
 import { parsePolicy, policyOfKey } from "./policy.js";
 import { sha256 } from "./sha256.js";
 import { openArchive } from "./zip.js";
+import { zoneCaution } from "./zone.js";
 
 /** Exit codes of daybook-verify, and the verdicts that go with them. */
 const CODE = Object.freeze({ verified: 0, failed: 1, unusable: 2, self: 3, gaps: 4, newer: 5 });
@@ -68,7 +69,7 @@ export async function checkBundle(parts, options = {}) {
 function emptyResult() {
   return {
     Verdict: "", Code: CODE.failed, Claims: [], Reason: "", Member: "", FirstBadIndex: null,
-    Opened: null, OwnPolicy: null, Held: "", Parts: [], Report: null, ReportHTML: null,
+    Opened: null, OwnPolicy: null, Held: "", Zone: "", Parts: [], Report: null, ReportHTML: null,
   };
 }
 
@@ -103,6 +104,7 @@ async function checkPart(blob, tick, result, before) {
       result.Opened = pass.head.Checkpoint;
       result.OwnPolicy = new TextDecoder().decode(pass.head.Policy);
       result.Report = pass.summary;
+      result.Zone = zoneCaution(pass.question.Period);
     }
   }
   if (before.length === 0) result.ReportHTML = pass.out.html?.() ?? null;

@@ -60,7 +60,7 @@ export class Inputs {
     const head = new Uint8Array(await file.slice(0, INPUT_HEAD).arrayBuffer());
     const kind = inputKind(head);
     if (kind === "encrypted") {
-      this.fault(`${file.name} is encrypted with age. Decrypt it first: age -d -i KEY -o CASE.zip ${file.name}`);
+      this.fault(`${file.name} is encrypted: open it first, with age --decrypt -i KEYFILE -o CASE.zip ${file.name}`);
       return;
     }
     const guess = { bundle: "bundle", policy: "trust", key: "trust", checkpoint: "checkpoint", proof: "proof" }[kind];

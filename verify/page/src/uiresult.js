@@ -46,6 +46,7 @@ function notes(result, inputs) {
     out.push("DEMO. This log is a demonstration: nothing in it happened.");
   }
   for (const u of head?.Unknown ?? []) out.push(`Caution: ${u.Text}.`);
+  if (result.Zone) out.push(`Caution: ${result.Zone}.`);
   if (head?.Parts > inputs.bundle.length) {
     out.push(`This is part ${head.Part} of ${head.Parts}: it answers for entries ${head.First} up to, but not including, ${head.End}, and for nothing else. Drop all parts to check the whole answer.`);
   }

@@ -130,6 +130,7 @@ export function resultText(result, names, trusted) {
     for (const w of opened.Witnesses ?? []) lines.push(`Cosigned by ${w.Name} at ${unixText(w.Unix)}`);
   }
   for (const u of result.Report?.Head?.Unknown ?? []) lines.push(`CAUTION: ${u.Text}`);
+  if (result.Zone) lines.push(`CAUTION: ${result.Zone}`);
   if (result.Held) lines.push(`Held checkpoint: ${result.Held}`);
   lines.push("");
   for (const claim of result.Claims ?? []) lines.push(`${claim.Name}: ${stateView(claim.State, result.Code).Text}. ${claim.Detail}`);
