@@ -126,6 +126,9 @@ func (l *Ledger) OpenRun(ctx context.Context, producer Producer, opened *daybook
 	if m == nil {
 		return nil, &RefusedError{Field: "opened", Reason: "missing"}
 	}
+	if err := producer.checkKey(); err != nil {
+		return nil, err
+	}
 	m.Certificate, m.PresentedSize = producer.Certificate, presented
 	body, err := marshal(m)
 	if err == nil {
@@ -152,6 +155,9 @@ func (l *Ledger) OpenRun(ctx context.Context, producer Producer, opened *daybook
 func (l *Ledger) ResumeRun(ctx context.Context, producer Producer, run verify.Hash, checkpoint []byte) (*RunAnswer, error) {
 	presented, err := l.witness(producer, checkpoint)
 	if err != nil {
+		return nil, err
+	}
+	if err := producer.checkKey(); err != nil {
 		return nil, err
 	}
 	return l.control(ctx, &work{op: opResume, producer: producer, run: run, resumed: presented}, presented)

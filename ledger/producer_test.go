@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"math/big"
 	"net/url"
 	"sync/atomic"
@@ -237,4 +238,20 @@ func openings(t *testing.T, g *ledgertest.Log) int {
 		t.Fatal(err)
 	}
 	return len(page.Runs)
+}
+
+// TestKeyOfTheCertificate: a run is opened and resumed under the key that is in its
+// certificate, which an auditor compares.
+func TestKeyOfTheCertificate(t *testing.T) {
+	g := create(t, ledgertest.Options{})
+	p, other := newRunProducer(t, "web"), newRunProducer(t, "desk")
+	run := p.open(t, g, "one", 0)
+	p.KeyFingerprint = other.KeyFingerprint
+	var refused *ledger.RefusedError
+	if _, err := g.L.OpenRun(t.Context(), p.Producer, &daybookv1.RunOpened{Run: make([]byte, 32), Provenance: daybookv1.Provenance_PROVENANCE_FIRST_HAND}, nil); !errors.As(err, &refused) || refused.Field != "certificate" {
+		t.Errorf("opened: %v", err)
+	}
+	if _, err := g.L.ResumeRun(t.Context(), p.Producer, run.id, nil); !errors.As(err, &refused) || refused.Field != "certificate" {
+		t.Errorf("resumed: %v", err)
+	}
 }

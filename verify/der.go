@@ -71,6 +71,18 @@ func CertificateSPKI(der []byte) ([]byte, error) {
 	return spki, err
 }
 
+// ProducerSPKI returns the SubjectPublicKeyInfo in the certificate of a run opened or
+// resumed. It must be that of the key in the entry's own batch head: the ledger has both
+// from one connection. Later entries of the run may be under another key, since a
+// producer renews its certificate while a run goes on.
+func ProducerSPKI(der []byte, fingerprint Hash) ([]byte, error) {
+	spki, err := CertificateSPKI(der)
+	if err == nil && sha256.Sum256(spki) != fingerprint {
+		return nil, errors.New("certificate: of another key than that of the batch head")
+	}
+	return spki, err
+}
+
 // CertificateURI returns the one URI among the subject alternative names of an
 // X.509 certificate, the SPIFFE id; none or several are an error.
 func CertificateURI(der []byte) (string, error) {

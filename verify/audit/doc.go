@@ -26,7 +26,8 @@
 //     stream, position and the entries before it there and in its run.
 //   - Runs have numbers without holes but for gap entries, each in its epoch; the
 //     running hash is recomputed and must be the one that heartbeats and ends
-//     state, under the producer's signature where there is one.
+//     state, under the producer's signature where there is one. The certificate of a
+//     run opened or resumed is of the key in its batch head.
 //   - Every close is computed again at its cut, with the tables of streams and
 //     runs, and must be what the log has; closes follow one another without a hole.
 //   - The log's own entries are under the keys that its rotations name, and so is the

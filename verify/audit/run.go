@@ -130,7 +130,7 @@ func (s *State) control(r *run, e *Entry) error {
 			return errors.New("run opened twice, or differs from its heads")
 		}
 		r.epoch = 1
-		return r.certify(m.Certificate)
+		return r.certify(m.Certificate, e.Head.KeyFingerprint)
 	case daybookv1.Kind_KIND_RUN_RESUMED:
 		m := new(daybookv1.RunResumed)
 		if err := proto.Unmarshal(e.Body, m); err != nil {
@@ -140,7 +140,7 @@ func (s *State) control(r *run, e *Entry) error {
 			return errors.New("run resumed differs from the run")
 		}
 		r.epoch = epoch
-		return r.certify(m.Certificate)
+		return r.certify(m.Certificate, e.Head.KeyFingerprint)
 	case daybookv1.Kind_KIND_RUN_HEARTBEAT:
 		m := new(daybookv1.RunHeartbeat)
 		if err := proto.Unmarshal(e.Body, m); err != nil {
@@ -159,12 +159,13 @@ func (s *State) control(r *run, e *Entry) error {
 	return fmt.Errorf("kind %v in a run", e.Place.Kind)
 }
 
-// certify notes the key that signs for the run from now on.
-func (r *run) certify(der []byte) error {
+// certify notes the key that signs for the run from now on: that of the entry's batch
+// head.
+func (r *run) certify(der []byte, fingerprint verify.Hash) error {
 	if len(der) == 0 {
 		return nil
 	}
-	spki, err := verify.CertificateSPKI(der)
+	spki, err := verify.ProducerSPKI(der, fingerprint)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,9 @@
 // Known entries move the runs that answer.json names. A run is anchored by its
 // opening in the window of runs, with the running hash before number 1, or by a
 // heartbeat or end there under its producer's signature; the key is in the
-// certificate of the newest run opened or resumed. From then on number k is expected
+// certificate of the newest run opened or resumed, and is that of the entry's batch head;
+// later entries may be under another, since a producer renews its certificate while a
+// run goes on. From the anchor on number k is expected
 // after number k-1: where an entry, or what a resumption, heartbeat or end says was
 // the last, is further on, numbers.bin has the hashes of the bodies between, in the
 // order in which they are needed, 32 bytes each, all of it and no more. What a

@@ -92,6 +92,13 @@ func lyingWorlds(t testing.TB) map[string]struct {
 		"an access on another side":       {told(at(first, func(_ *verify.BatchHead, p *verify.EntryHead) { p.Side = daybookv1.Side_SIDE_GATEWAY }), nil), []string{fmt.Sprintf("authorized: entry %d", first)}},
 		"an access under no map":          {told(at(first, func(h *verify.BatchHead, _ *verify.EntryHead) { h.MapIndex = 0 }), nil), []string{fmt.Sprintf("authorized: entry %d", first)}},
 		"an access under old rules":       {told(at(first, func(h *verify.BatchHead, _ *verify.EntryHead) { h.RulesVersion = 1 }), nil), []string{fmt.Sprintf("authorized: entry %d", first)}},
+		"a certificate of another key": {told(nil, func(w *world, web *worldRun) {
+			stranger := producerKey("spiffe://web/stranger")
+			web.epoch++
+			web.key = stranger // signs from here on, and nobody but the ledger knows it
+			w.append(web, daybookv1.Kind_KIND_RUN_RESUMED, &daybookv1.RunResumed{Run: web.id[:], Last: web.last, Hash: web.hash[:], Epoch: web.epoch, Certificate: certificate(w.t, web.producer, stranger)})
+			w.append(web, daybookv1.Kind_KIND_ACCESS, w.event("web", "prod-db"))
+		}), []string{"the producer's certificate: certificate: of another key than that of the batch head"}},
 		"a number left out": {told(nil, func(w *world, web *worldRun) {
 			web.last++ // as if an event with this number had been dropped
 			w.append(web, daybookv1.Kind_KIND_ACCESS, w.event("web", "prod-db"))
@@ -143,7 +150,13 @@ func moreForgeries(t testing.TB, main *base) []forgery {
 	if err := bundle.BuildAnyway(context.Background(), hidden(t).source(), mustRead(t, "log: true\n"), newSpool(t), &whole); err != nil {
 		t.Fatal(err)
 	}
-	add("the ledger lied: a stream hidden in the table", whole.Bytes(), 1, "close", "table")
+	add("the ledger lied: a stream hidden in the table", bytes.Clone(whole.Bytes()), 1, "close", "table")
+	whole.Reset()
+	const resumed = "a certificate of another key"
+	if err := bundle.BuildAnyway(context.Background(), lyingWorlds(t)[resumed].w.source(), mustRead(t, "log: true\n"), newSpool(t), &whole); err != nil {
+		t.Fatal(err)
+	}
+	add("the ledger lied in a whole log: "+resumed, bytes.Clone(whole.Bytes()), 1, "of another key than that of the batch head")
 	slices.SortFunc(list, func(a, b forgery) int { return bytes.Compare([]byte(a.name), []byte(b.name)) })
 
 	forged := rekeyed(w)

@@ -163,7 +163,7 @@ func (r *run) step(e *verify.Entry, inRuns bool, numbers numbering) error {
 		if inRuns {
 			r.anchored, r.running, r.next = true, verify.RunStart(r.Producer, r.hash), 1
 		}
-		return r.certificate(m.Certificate, fail)
+		return r.certificate(e, m.Certificate, fail)
 	case daybookv1.Kind_KIND_RUN_RESUMED:
 		var m daybookv1.RunResumed
 		if err := proto.Unmarshal(e.Body, &m); err != nil {
@@ -174,7 +174,7 @@ func (r *run) step(e *verify.Entry, inRuns bool, numbers numbering) error {
 				return err
 			}
 		}
-		return r.certificate(m.Certificate, fail)
+		return r.certificate(e, m.Certificate, fail)
 	case daybookv1.Kind_KIND_RUN_HEARTBEAT:
 		var m daybookv1.RunHeartbeat
 		if err := proto.Unmarshal(e.Body, &m); err != nil {
@@ -269,11 +269,12 @@ func (r *run) signed(last uint64, hash verify.Hash, message, signature []byte, n
 	return nil
 }
 
-func (r *run) certificate(der []byte, fail func(string, ...any) error) error {
+// certificate takes the certificate of an entry, which is of the key in its batch head.
+func (r *run) certificate(e *verify.Entry, der []byte, fail func(string, ...any) error) error {
 	if len(der) == 0 {
 		return nil
 	}
-	spki, err := verify.CertificateSPKI(der)
+	spki, err := verify.ProducerSPKI(der, e.Head.KeyFingerprint)
 	if err != nil {
 		return fail("the producer's certificate: %w", err)
 	}

@@ -147,6 +147,22 @@ func (w *world) newTally() {
 	w.tally = worldTally{map[string]bool{}, map[uint32]uint64{}, map[uint32]uint64{}, map[uint32]uint64{}, map[string]*worldOneOffs{}}
 }
 
+// producerKey is the key of a producer.
+func producerKey(producer string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte(producer))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+// fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo.
+func fingerprint(t testing.TB, key ed25519.PrivateKey) verify.Hash {
+	t.Helper()
+	spki, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sha256.Sum256(spki)
+}
+
 // certificate makes the certificate of a producer.
 func certificate(t testing.TB, producer string, key ed25519.PrivateKey) []byte {
 	t.Helper()
@@ -164,8 +180,7 @@ func certificate(t testing.TB, producer string, key ed25519.PrivateKey) []byte {
 
 // run opens a run of a producer.
 func (w *world) run(producer, name string, provenance daybookv1.Provenance) *worldRun {
-	seed := sha256.Sum256([]byte(producer))
-	r := &worldRun{producer: producer, id: sha256.Sum256([]byte(producer + name)), key: ed25519.NewKeyFromSeed(seed[:]), provenance: provenance, epoch: 1}
+	r := &worldRun{producer: producer, id: sha256.Sum256([]byte(producer + name)), key: producerKey(producer), provenance: provenance, epoch: 1}
 	w.openRun(r, certificate(w.t, producer, r.key))
 	return r
 }
@@ -297,7 +312,7 @@ func (w *world) append(r *worldRun, kind daybookv1.Kind, m proto.Message) uint64
 		w.t.Fatalf("kind %v: %v", kind, err)
 	}
 	index := uint64(len(w.entries))
-	head := verify.BatchHead{FormatVersion: 1, LogTimeNS: w.now, Producer: r.producer, KeyFingerprint: sha256.Sum256([]byte(r.producer)),
+	head := verify.BatchHead{FormatVersion: 1, LogTimeNS: w.now, Producer: r.producer, KeyFingerprint: fingerprint(w.t, producerKey(r.producer)),
 		Provenance: r.provenance, Run: r.id, Epoch: r.epoch, RulesVersion: 2}
 	if r.producer == worldOrigin {
 		head.KeyFingerprint = sha256.Sum256([]byte(w.signing[0].vkey(w.t)))

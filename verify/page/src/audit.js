@@ -2,7 +2,7 @@
 
 import { AuditClosing } from "./auditclose.js";
 import { equal, hex, utf8 } from "./bytes.js";
-import { certificateKey, checkRunSignature } from "./certificate.js";
+import { checkRunSignature, producerKey } from "./certificate.js";
 import { canonicalDomain, streamKeyOf, takesNumber } from "./entry.js";
 import { Detector } from "./detect.js";
 import { Fault, Newer } from "./errors.js";
@@ -171,7 +171,7 @@ export class AuditState {
         r.ended = true;
         return;
     }
-    if (m.certificate.length > 0) r.spki = certificateKey(m.certificate).slice();
+    if (m.certificate.length > 0) r.spki = producerKey(m.certificate, e.head.key_fingerprint).slice();
   }
 
   /** Checks what a heartbeat or end says of its run. */

@@ -41,6 +41,13 @@ export function certificateKey(der) {
   return key.whole;
 }
 
+/** The same, of a run opened or resumed: it is that of the key in the entry's own batch head. */
+export function producerKey(der, fingerprint) {
+  const spki = certificateKey(der);
+  if (!equal(sha256(spki), fingerprint)) throw new Fault("certificate: of another key than that of the batch head");
+  return spki;
+}
+
 function checkAfterKey(body) {
   while (body.length > 0) {
     const e = derElement(body);

@@ -2,7 +2,7 @@
 // producers signed.
 
 import { compareText, concat, equal, hex, MAX_SIZE, u64be, utf8 } from "./bytes.js";
-import { certificateKey, checkRunSignature } from "./certificate.js";
+import { checkRunSignature, producerKey } from "./certificate.js";
 import { parseBody } from "./entry.js";
 import { Fault } from "./errors.js";
 import { domainOfProducer, isRunKind } from "./select.js";
@@ -67,10 +67,10 @@ class FollowedRun {
         if (this.report.Opened !== null || !equal(body.run, this.report.Run)) throw new Fault("the run is opened twice, or under another id");
         this.report.Opened = ownBytes(body);
         if (inRuns) this.anchored = true, this.running = compositeHash("run", utf8(this.report.Producer), this.report.Run), this.next = 1n;
-        return this.certificate(body.certificate);
+        return this.certificate(e, body.certificate);
       case KIND["run-resumed"]:
         if (this.anchored) await this.reach(body.last, body.hash, numbers);
-        return this.certificate(body.certificate);
+        return this.certificate(e, body.certificate);
       case KIND["run-heartbeat"]:
         return this.signed(body, "daybook/heartbeat/v1", numbers);
       case KIND["run-ended"]:
@@ -128,10 +128,10 @@ class FollowedRun {
     else this.anchored = true, this.running = body.hash.slice(), this.next = body.last + 1n;
   }
 
-  certificate(der) {
+  certificate(e, der) {
     if (der.length === 0) return;
     try {
-      this.spki = certificateKey(der).slice();
+      this.spki = producerKey(der, e.head.key_fingerprint).slice();
     } catch (err) {
       throw new Fault("the producer's certificate: " + err.message);
     }
