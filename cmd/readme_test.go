@@ -117,3 +117,26 @@ func TestReadmeCommands(t *testing.T) {
 		t.Errorf("found only %d commands in the README", found)
 	}
 }
+
+// TestBuildCommandIsOne compares the command that builds daybook-verify as it is
+// released, in the README and in the guide, with what the program says of itself,
+// but for the version of Go and the platform.
+func TestBuildCommandIsOne(t *testing.T) {
+	spread := regexp.MustCompile(`(\s|\\\n)+`)
+	some := regexp.MustCompile(`(GOTOOLCHAIN|GOOS|GOARCH)=\S+`)
+	plain := func(text string) string { return some.ReplaceAllString(spread.ReplaceAllString(text, " "), "$1=X") }
+	_, command, ok := strings.Cut(must(t, "daybook-verify", "version"), "built again by: ")
+	if !ok {
+		t.Fatal("version says nothing of it")
+	}
+	want := plain(strings.TrimSpace(command))
+	for _, name := range []string{"README.md", "server/console/guide/keys.md"} {
+		text, err := os.ReadFile(filepath.Join(root(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plain(string(text)), want) {
+			t.Errorf("%s lacks the command\n%s", name, command)
+		}
+	}
+}

@@ -55,12 +55,49 @@ func TestVerifierSaysHowItIsBuilt(t *testing.T) {
 	}
 }
 
+// TestCardCanBeMadeAgain runs the command that a key card has beside a sum, as it is
+// printed, in a copy of the source elsewhere, and gets a program of that sum.
+func TestCardCanBeMadeAgain(t *testing.T) {
+	released := filepath.Join(t.TempDir(), "released-verifier")
+	sum := buildVerifierAt(t, root(t), runtime.GOOS+"/"+runtime.GOARCH, released)
+	d := serve(t, filepath.Join(t.TempDir(), "log"), append(listenFlags(t), "--dev")...)
+	defer d.mustStop(t)
+	card := must(t, "daybookd", "key", "card", "--data", d.dir, "--verifier", released)
+	_, rest, ok := strings.Cut(card, fmt.Sprintf("  sha256    %x\n  made by   ", sum))
+	command, _, ended := strings.Cut(rest, "\n\n")
+	if !ok || !ended {
+		t.Fatalf("no command stands beside %x:\n%s", sum, card)
+	}
+	copied := filepath.Join(t.TempDir(), "elsewhere", "source")
+	copySource(t, root(t), copied)
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
+	cmd.Dir, cmd.Env = copied, append(os.Environ(), "GOCACHE="+t.TempDir(), "GOFLAGS=-tags=other")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s\n%v\n%s", command, err, text)
+	}
+	b, err := os.ReadFile(filepath.Join(copied, "daybook-verify"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := sha256.Sum256(b); again != sum {
+		t.Errorf("the card's command makes %x, the card has %x", again, sum)
+	}
+	if !strings.Contains(strings.ReplaceAll(must(t, "daybook-verify", "version"), "\n", " "), strings.Join(strings.Fields(strings.ReplaceAll(command, "\\\n", "")), " ")) {
+		t.Errorf("`daybook-verify version` prints another command than the card:\n%s", command)
+	}
+}
+
 // buildVerifier builds the verifier as it is released and returns the sum of its
 // bytes.
 func buildVerifier(t *testing.T, source, platform string, env ...string) [32]byte {
 	t.Helper()
+	return buildVerifierAt(t, source, platform, filepath.Join(t.TempDir(), "daybook-verify"), env...)
+}
+
+// buildVerifierAt is buildVerifier to a file.
+func buildVerifierAt(t *testing.T, source, platform, out string, env ...string) [32]byte {
+	t.Helper()
 	system, processor, _ := strings.Cut(platform, "/")
-	out := filepath.Join(t.TempDir(), "daybook-verify")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", out, "./cmd/daybook-verify")
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), append([]string{"CGO_ENABLED=0", "GOFLAGS=", "GOOS=" + system, "GOARCH=" + processor}, env...)...)

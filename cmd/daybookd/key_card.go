@@ -3,15 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	_ "embed" // for the two forms of the card
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"text/template"
 	"time"
@@ -22,7 +18,6 @@ import (
 	apiv1 "github.com/daybook-ledger/daybook/proto/daybook/api/v1"
 	"github.com/daybook-ledger/daybook/server/datadir"
 	"github.com/daybook-ledger/daybook/verify"
-	"github.com/daybook-ledger/daybook/verify/page"
 )
 
 // The two forms of the card.
@@ -60,12 +55,6 @@ type cardKey struct {
 	namedKey
 }
 
-// A verifierFile is a program that checks, by the sum of its bytes.
-type verifierFile struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"` // hex
-}
-
 func newKeyCardCommand() *cobra.Command {
 	var out string
 	var o cardOptions
@@ -81,7 +70,8 @@ not depend on your word, the card is what an examination file is later held agai
 
 The witnesses are those of the configuration, the verifiers verify.html, which is in
 this program, and the daybook-verify beside it. Name those for other machines with
---verifier: they are added.`,
+--verifier: they are added. Beside each stands the command by which anybody makes the
+same bytes from the source, or a caution where it was not built by that.`,
 		Example: `  daybookd key card --data /srv/daybook
   daybookd key card --data /srv/daybook --html -o card.html --verifier windows/daybook-verify.exe --verifier darwin/daybook-verify`,
 		Args: noArgs,
@@ -255,39 +245,6 @@ func cardWitnesses(dir datadir.Dir, o cardOptions, vkey string) ([]cardKey, erro
 	return list, nil
 }
 
-// verifierFiles sums the page that is in this program, the daybook-verify beside it
-// where it is there, and the files that are named.
-func verifierFiles(paths []string) ([]verifierFile, error) {
-	list := []verifierFile{sumVerifier("verify.html", page.HTML())}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	name := "daybook-verify"
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	b, err := os.ReadFile(filepath.Join(filepath.Dir(self), name))
-	switch {
-	case err == nil:
-		list = append(list, sumVerifier(name+" for "+runtime.GOOS+"/"+runtime.GOARCH, b))
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("verifier: %w", err)
-	}
-	for _, path := range paths {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("verifier: %w", err)
-		}
-		list = append(list, sumVerifier(path, b))
-	}
-	return list, nil
-}
-
-func sumVerifier(name string, program []byte) verifierFile {
-	return verifierFile{name, fmt.Sprintf("%x", sha256.Sum256(program))}
-}
-
 // form prints the card in one of its forms.
 func (c card) form(html, asJSON bool) ([]byte, error) {
 	var b bytes.Buffer
@@ -302,11 +259,22 @@ func (c card) form(html, asJSON bool) ([]byte, error) {
 		}
 		return b.Bytes(), err
 	}
-	t, err := template.New("card").Funcs(template.FuncMap{"line": wordLine}).Parse(cardText)
+	t, err := template.New("card").Funcs(template.FuncMap{"line": wordLine, "wrap": wrapped}).Parse(cardText)
 	if err == nil {
 		err = t.Execute(&b, c)
 	}
 	return b.Bytes(), err
+}
+
+// wrapped breaks a command, or a sentence with one at its end, into lines that a
+// shell joins again.
+func wrapped(text string) string {
+	for _, at := range []string{" go build ", " ./cmd/"} {
+		if i := strings.LastIndex(text, at); i > 0 {
+			text = text[:i] + " \\\n            " + text[i+1:]
+		}
+	}
+	return strings.Replace(text, ": GOTOOLCHAIN", ":\n            GOTOOLCHAIN", 1)
 }
 
 // wordLine is one line of four words, in columns.
