@@ -52,9 +52,10 @@ func (c *KeyChain) Bridges() []Bridge {
 //
 //   - With the new key alone, also before its rotation: nothing about entries
 //     that the old key signed. No note under the old key covers a rotation to
-//     another key, or a history that he made. Once the new key signs, he can add
-//     behind the newest such note, which is what a log's key is for: older
-//     checkpoints, receipts and witnesses hold him to the rest.
+//     another key, or a history that he made. Once the new key signs, he can make
+//     another history behind a note that the old key signed, which is what a log's
+//     key is for: checkpoints and receipts of a larger size, and witnesses, hold him
+//     to the true one.
 //   - With a retired key alone: against who knows that key and no newer one, he
 //     can make a history of his own, and name a key of his own in it, as he could
 //     before there was any rule; that is why a card is replaced, backups of a
