@@ -232,6 +232,51 @@ func FuzzHistory(f *testing.F) {
 	})
 }
 
+// FuzzHeld: a checkpoint that agrees with a file is one that the log signed, or, under
+// no policy, one of those that the file shows or that a proof leads to.
+func FuzzHeld(f *testing.F) {
+	policy, err := os.ReadFile("testdata/policy.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	p, err := verify.ParsePolicy(policy)
+	if err != nil {
+		f.Fatal(err)
+	}
+	b, err := os.ReadFile("testdata/web-to-prod.zip")
+	if err != nil {
+		f.Fatal(err)
+	}
+	pass, err := checkFile(f.Context(), File{R: bytes.NewReader(b), Size: int64(len(b))}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	z := pass.z
+	known := map[uint64]verify.Hash{}
+	for _, c := range knownCheckpoints(pass.summary) {
+		known[c.Size] = c.Root
+		f.Add(z.of(f, historyName(c.Size, "note")), z.of(f, historyName(c.Size, "proof")), true)
+	}
+	f.Add(z.of(f, nameCheckpoint), []byte{}, false)
+	f.Fuzz(func(t *testing.T, note, text []byte, trusted bool) {
+		h := &Held{Note: note}
+		if h.Proof, err = verify.ParseHashes(text); err != nil {
+			return
+		}
+		under := p
+		if !trusted {
+			under = nil
+		}
+		if compareHeld(h, under, pass) != nil || !trusted {
+			return
+		}
+		c, err := p.OpenCheckpoint(note)
+		if err != nil || known[c.Size] != c.Root {
+			t.Errorf("a checkpoint of size %d that the log never signed: %v", c.Size, err)
+		}
+	})
+}
+
 // FuzzZip: whatever opens is, byte for byte, what its members pack to.
 func FuzzZip(f *testing.F) {
 	for _, name := range []string{"zero", "range", "streams"} {
