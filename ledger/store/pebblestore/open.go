@@ -28,7 +28,7 @@ func Open(o Options) (*Store, error) {
 }
 
 func open(o Options) (*Store, error) {
-	s := &Store{o: o, fs: o.FS}
+	s := &Store{o: o, fs: o.FS, ending: make(chan struct{})}
 	if s.fs == nil {
 		s.fs = vfs.Default
 	}
@@ -221,10 +221,7 @@ const nothingFlushed = "pebble: empty table"
 func (s *Store) listener() *pebble.EventListener {
 	log := s.o.Logger
 	l := &pebble.EventListener{
-		BackgroundError: func(err error) {
-			s.failures.Add(1)
-			log.Error("pebble background work failed", "error", err)
-		},
+		BackgroundError: s.backgroundFailed,
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			s.damages.Add(1)
 			log.Error("stored data is damaged", "path", info.Path, "detail", info.Details)

@@ -3,7 +3,6 @@ package pebblestore
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -61,56 +60,4 @@ func (s *Store) withBallast(fs vfs.FS) vfs.FS {
 		return fs
 	}
 	return vfs.OnDiskFull(fs, func() { s.o.Ballast.Drop("a write found no room") })
-}
-
-// Open watches the file's reads.
-func (w watchedFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	f, err := w.FS.Open(name, opts...)
-	if err != nil {
-		w.s.unreadable("opening "+name, err)
-		return nil, err
-	}
-	return readFileWatch{f, w.s, name}, nil
-}
-
-// readFileWatch is a file that is read.
-type readFileWatch struct {
-	vfs.File
-	s    *Store
-	name string
-}
-
-// ReadAt watches the operation.
-func (f readFileWatch) ReadAt(p []byte, off int64) (int, error) {
-	n, err := f.File.ReadAt(p, off)
-	if err != nil && n < len(p) {
-		f.s.unreadable("reading "+f.name, err)
-	}
-	return n, err
-}
-
-// unreadable ends the process where Pebble would end it by a panic: when it
-// cannot read on behind a single delete that it is about to forget. Elsewhere a
-// compaction that cannot read is given up, told to the log, and tried again later,
-// and other reads return their error.
-func (s *Store) unreadable(what string, err error) {
-	if deletingForGood() {
-		s.fatal(fmt.Sprintf("compacting: %s: %v: nothing that was acknowledged is lost; look at the disk, then start again", what, err))
-	}
-}
-
-// deletingForGood tells whether the calling goroutine is where Pebble panics at
-// an error of a read.
-func deletingForGood() bool {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
-	for {
-		frame, more := frames.Next()
-		if strings.HasSuffix(frame.Function, "compact.(*Iter).skipDueToSingleDeleteElision") {
-			return true
-		}
-		if !more {
-			return false
-		}
-	}
 }

@@ -26,6 +26,7 @@ type Store struct {
 	poisoned atomic.Pointer[error]
 	broken   atomic.Bool // Pebble gave up inside: it cannot even be closed
 	phase    atomic.Int32
+	ending   chan struct{} // closed by Close
 
 	mu      sync.Mutex // held over one submission
 	last    store.Head // last submitted head; guarded by mu
@@ -122,6 +123,7 @@ func (s *Store) Close() error {
 		err = *p
 	}
 	s.phase.Store(closing)
+	close(s.ending)
 	err = errors.Join(err, s.guard(s.db.Close), s.unlock())
 	if err != nil {
 		return fmt.Errorf("closing store %s: %w", s.o.Dir, err)
