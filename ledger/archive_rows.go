@@ -65,10 +65,11 @@ func readRow(engine store.Engine, size uint64) (keptRow, error) {
 }
 
 // NewestArchived returns the newest archived checkpoint of a store, which nobody
-// need serve, that accept takes; ErrNotFound where there is none.
-func NewestArchived(engine store.Engine, accept func(note []byte) bool) (newest Archived, err error) {
-	lo, hi := store.Archive.Range()
-	err = engine.ScanReverse(lo, hi, func(key, value []byte) error {
+// need serve, that has at least a size and that accept takes; ErrNotFound where there
+// is none.
+func NewestArchived(engine store.Engine, least uint64, accept func(note []byte) bool) (newest Archived, err error) {
+	_, hi := store.Archive.Range()
+	err = engine.ScanReverse(store.Archive.Key(least), hi, func(key, value []byte) error {
 		size, err := store.Archive.ParseKey(key)
 		if err != nil {
 			return err

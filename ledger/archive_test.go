@@ -98,13 +98,13 @@ func TestArchiveIsKept(t *testing.T) {
 		mustFsck(t, g)
 		g = restarted(t, g, ledgertest.Options{})
 	}
-	if a, err := ledger.NewestArchived(g.Engine, func([]byte) bool { return true }); err != nil || a.Size != second.Size || !bytes.Equal(a.Note, second.Note) {
+	if a, err := ledger.NewestArchived(g.Engine, 0, func([]byte) bool { return true }); err != nil || a.Size != second.Size || !bytes.Equal(a.Note, second.Note) {
 		t.Errorf("the newest: %+v, %v", a, err)
 	}
-	if a, err := ledger.NewestArchived(g.Engine, func(note []byte) bool { return bytes.Equal(note, first.Note) }); err != nil || a.Size != first.Size {
+	if a, err := ledger.NewestArchived(g.Engine, 0, func(note []byte) bool { return bytes.Equal(note, first.Note) }); err != nil || a.Size != first.Size {
 		t.Errorf("the newest that is taken: %+v, %v", a, err)
 	}
-	if _, err := ledger.NewestArchived(g.Engine, func([]byte) bool { return false }); !errors.Is(err, ledger.ErrNotFound) {
+	if _, err := ledger.NewestArchived(g.Engine, 0, func([]byte) bool { return false }); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("none is taken: %v", err)
 	}
 	g.Close()

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +33,9 @@ func (a *archive) keepBridge(ctx context.Context) error {
 	if !ok || a.bridged > rotation {
 		return nil
 	}
+	if h := a.l.Head(); h.Size <= rotation || len(s.signers) < 2 {
+		return nil // it is not published yet, or the old key is lost
+	}
 	kept, err := a.l.newestBridge(s.keys)
 	if err == nil {
 		a.bridged = kept.Size
@@ -41,31 +43,16 @@ func (a *archive) keepBridge(ctx context.Context) error {
 	if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if h := a.l.Head(); h.Size <= rotation || len(s.signers) < 2 {
-		return nil // it is not published yet, or the old key is lost
-	}
 	_, err = a.keepHead(ctx)
 	return err
 }
 
-// newestBridge returns the newest archived bridge to the present key; ErrNotFound
-// where there is none.
-func (l *Ledger) newestBridge(keys *verify.KeyChain) (newest Archived, err error) {
+// newestBridge returns the newest archived bridge to the present key, which is not
+// the log's first; ErrNotFound where there is none.
+func (l *Ledger) newestBridge(keys *verify.KeyChain) (Archived, error) {
 	all := keys.Keys()
 	last := len(all) - 1
-	if last == 0 {
-		return newest, fmt.Errorf("%w: the log has had one key", ErrNotFound)
-	}
-	err = l.Checkpoints(all[last].Since+1, verify.MaxSize, func(a Archived) error {
-		if keys.Vouched(last, a.Note) > 0 {
-			newest = Archived{a.Size, bytes.Clone(a.Note)}
-		}
-		return nil
-	})
-	if err == nil && newest.Size == 0 {
-		err = fmt.Errorf("%w: no archived checkpoint of the overlap that both keys signed", ErrNotFound)
-	}
-	return newest, err
+	return NewestArchived(l.engine, all[last].Since+1, func(note []byte) bool { return keys.Vouched(last, note) > 0 })
 }
 
 // bridgeFor makes the archive have a bridge of the overlap that is published, and

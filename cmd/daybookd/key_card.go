@@ -176,7 +176,7 @@ func newestSigned(ctx context.Context, dir datadir.Dir) (vkeys []string, checkpo
 			vkeys = append(vkeys, vkey)
 		}
 	}
-	archived, err := ledger.NewestArchived(engine, func(note []byte) bool {
+	archived, err := ledger.NewestArchived(engine, 0, func(note []byte) bool {
 		_, err := openUnder(vkeys[0], note)
 		return err == nil
 	})
